@@ -1,0 +1,423 @@
+//! The I/O seam: every write, sync, rename and unlink of mvc goes through an [`Fs`].
+//!
+//! Tests give it [`Faults`], which count the calls and make any of them fail, or all from one on, which is what
+//! a killed process looks like to the disk. The one pattern for anything durable is: write beside, sync, rename,
+//! sync the folder; nobody ever sees half a file under its final name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::kind::{Failure, Kind};
+
+/// The prefix of every temporary file of mvc, which ignore rules and `gc` know.
+pub const TEMP_PREFIX: &str = ".mvc-tmp-";
+
+/// What is about to be done to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Make a folder.
+    CreateDir,
+    /// Create a new file.
+    Create,
+    /// Write bytes into a file.
+    Write,
+    /// Change a file's permissions.
+    SetMode,
+    /// Make a file's bytes durable.
+    Sync,
+    /// Give a file its final name.
+    Rename,
+    /// Remove a file or an empty folder.
+    Unlink,
+    /// Make a folder's entries durable.
+    SyncDir,
+}
+
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Op::CreateDir => "create the folder",
+            Op::Create => "create",
+            Op::Write => "write",
+            Op::SetMode => "set the mode of",
+            Op::Sync => "sync",
+            Op::Rename => "rename a finished file to",
+            Op::Unlink => "remove",
+            Op::SyncDir => "sync the folder",
+        })
+    }
+}
+
+/// A test's hand in the seam: asked before each call, and able to fail it.
+pub trait Faults: Send + Sync {
+    /// An error makes the call fail without touching the disk.
+    fn before(&self, op: Op, path: &Path) -> io::Result<()>;
+}
+
+/// The disk refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}", path.display())]
+pub struct FsError {
+    what: String,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FsError {
+    /// An error of doing `what` ("read", "list", ...) to `path`.
+    pub fn new(what: impl ToString, path: &Path, source: io::Error) -> Self {
+        Self {
+            what: what.to_string(),
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// What the operating system said.
+    pub fn io(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+impl Failure for FsError {
+    fn kind(&self) -> Kind {
+        Kind::Io
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("nothing was lost; free some space and run the command again".into())
+            }
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Some(
+                "nothing was lost; make it writable for this user and run the command again".into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// The result of a call through the seam.
+pub type Result<T> = std::result::Result<T, FsError>;
+
+/// The disk. Cheap to clone; the default one has no faults.
+#[derive(Clone, Default)]
+pub struct Fs {
+    faults: Option<Arc<dyn Faults>>,
+}
+
+impl std::fmt::Debug for Fs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fs")
+            .field("faults", &self.faults.is_some())
+            .finish()
+    }
+}
+
+impl Fs {
+    /// The disk as it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A disk that asks `faults` before every call.
+    pub fn with_faults(faults: Arc<dyn Faults>) -> Self {
+        Self {
+            faults: Some(faults),
+        }
+    }
+
+    fn call<T>(&self, op: Op, path: &Path, act: impl FnOnce() -> io::Result<T>) -> Result<T> {
+        let allowed = self
+            .faults
+            .as_ref()
+            .map_or(Ok(()), |faults| faults.before(op, path));
+        allowed
+            .and_then(|()| act())
+            .map_err(|e| FsError::new(op, path, e))
+    }
+
+    /// Makes a folder and its parents; one that exists is fine.
+    pub fn create_dir_all(&self, path: &Path) -> Result<()> {
+        match path.is_dir() {
+            true => Ok(()),
+            false => self.call(Op::CreateDir, path, || std::fs::create_dir_all(path)),
+        }
+    }
+
+    /// Creates a temporary file in `dir` (made if missing) under a new name, readable by its owner alone until
+    /// its mode is set. It is removed when dropped, unless it was renamed.
+    pub fn temp_in(&self, dir: &Path) -> Result<TempFile> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        self.create_dir_all(dir)?;
+        loop {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let clock = std::time::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |t| t.subsec_nanos());
+            let path = dir.join(format!(
+                "{TEMP_PREFIX}{}-{number}-{clock:x}",
+                std::process::id()
+            ));
+            let made = self.call(Op::Create, &path, || {
+                OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+            });
+            match made {
+                Ok(file) => {
+                    return Ok(TempFile {
+                        fs: self.clone(),
+                        file,
+                        path,
+                        kept: false,
+                    });
+                }
+                Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Creates a temporary file beside `target`, on the same file system and so one rename away from it.
+    pub fn temp_beside(&self, target: &Path) -> Result<TempFile> {
+        self.temp_in(parent(target))
+    }
+
+    /// Puts `bytes` under `path` as a whole: written beside, synced, renamed, folder synced.
+    pub fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+        let mut temp = self.temp_beside(path)?;
+        temp.write_all(bytes)?;
+        temp.set_mode(mode)?;
+        temp.sync()?;
+        temp.rename_to(path)?;
+        self.sync_dir(parent(path))
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub fn remove_file(&self, path: &Path) -> Result<()> {
+        self.call(Op::Unlink, path, || match std::fs::remove_file(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        })
+    }
+
+    /// Removes a folder if it is empty; true if it is gone.
+    pub fn remove_empty_dir(&self, path: &Path) -> Result<bool> {
+        self.call(Op::Unlink, path, || match std::fs::remove_dir(path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(e) => Err(e),
+        })
+    }
+
+    /// Renames a file that is complete and synced.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.call(Op::Rename, to, || std::fs::rename(from, to))
+    }
+
+    /// Makes renames and removals in a folder durable.
+    pub fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.call(Op::SyncDir, path, || File::open(path)?.sync_all())
+    }
+}
+
+/// The folder that `path` lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// A file under a temporary name, on its way to its final one.
+#[derive(Debug)]
+pub struct TempFile {
+    fs: Fs,
+    file: File,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl TempFile {
+    /// Where it lies now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file system says of it now.
+    pub fn metadata(&self) -> Result<std::fs::Metadata> {
+        self.file
+            .metadata()
+            .map_err(|e| FsError::new("stat", &self.path, e))
+    }
+
+    /// Appends bytes at the file's own position.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        let file = &mut self.file;
+        self.fs
+            .call(Op::Write, &self.path, || file.write_all(bytes))
+    }
+
+    /// Writes bytes at `offset`; callable from several threads at once.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.fs.call(Op::Write, &self.path, || {
+            self.file.write_all_at(bytes, offset)
+        })
+    }
+
+    /// Cuts or extends the file to `len` bytes, and puts its own position there.
+    pub fn set_len(&mut self, len: u64) -> Result<()> {
+        let file = &mut self.file;
+        self.fs.call(Op::Write, &self.path, || {
+            file.set_len(len)?;
+            io::Seek::seek(file, io::SeekFrom::Start(len)).map(drop)
+        })
+    }
+
+    /// Fills `buffer` from `offset`.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.file
+            .read_exact_at(buffer, offset)
+            .map_err(|e| FsError::new("read", &self.path, e))
+    }
+
+    /// Gives it the permission bits of `mode`.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        let permissions = std::fs::Permissions::from_mode(mode & 0o7777);
+        self.fs.call(Op::SetMode, &self.path, || {
+            self.file.set_permissions(permissions)
+        })
+    }
+
+    /// Makes its bytes durable.
+    pub fn sync(&self) -> Result<()> {
+        self.fs.call(Op::Sync, &self.path, || self.file.sync_all())
+    }
+
+    /// Gives it its final name, replacing what was there. The caller has synced it, and syncs the folder.
+    pub fn rename_to(mut self, target: &Path) -> Result<File> {
+        self.fs.rename(&self.path, target)?;
+        self.kept = true;
+        self.file
+            .try_clone()
+            .map_err(|e| FsError::new("keep open", target, e))
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing can be done about a failure here; gc clears what a dead process leaves.
+            let _ = self.fs.remove_file(&self.path);
+        }
+    }
+}
+
+/// Reads a file of at most `limit` bytes; a longer one is an error before anything is allocated for it.
+pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let fail = |e| FsError::new("read", path, e);
+    let file = File::open(path).map_err(fail)?;
+    let len = file.metadata().map_err(fail)?.len();
+    let too_long = || {
+        fail(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("more than {limit} bytes long"),
+        ))
+    };
+    if len > limit {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::with_capacity(len as usize);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_long());
+    }
+    Ok(bytes)
+}
+
+/// [`read_limited`], with `None` for a file that is not there.
+pub fn read_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    match read_limited(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Fails call number `at` and all that follow, as a killed process would.
+    struct DeadFrom {
+        at: usize,
+        seen: Mutex<Vec<Op>>,
+    }
+
+    impl Faults for DeadFrom {
+        fn before(&self, op: Op, _path: &Path) -> io::Result<()> {
+            let mut seen = self.seen.lock().expect("no test panics while holding it");
+            seen.push(op);
+            if seen.len() > self.at {
+                Err(io::Error::other("killed"))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    #[test]
+    fn replace_shows_the_old_or_the_new_whole_at_every_fault_point() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        let path = dir.path().join("file");
+        let points = 6; // create, write, mode, sync, rename, sync folder
+        for at in 0..=points {
+            std::fs::write(&path, b"old").expect("written");
+            let faults = Arc::new(DeadFrom {
+                at,
+                seen: Mutex::default(),
+            });
+            let done = Fs::with_faults(faults.clone()).replace(&path, b"new bytes", 0o644);
+            let now = std::fs::read(&path).expect("always there");
+            assert_eq!(done.is_ok(), at == points, "{:?}", faults.seen.lock());
+            assert_eq!(
+                now,
+                if at < 5 {
+                    b"old".to_vec()
+                } else {
+                    b"new bytes".to_vec()
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_dropped_temp_file_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        drop(Fs::new().temp_in(dir.path()).expect("created"));
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"12345").expect("written");
+        assert_eq!(read_limited(&path, 5).expect("fits"), b"12345");
+        assert!(read_limited(&path, 4).is_err());
+        assert!(
+            read_if_present(&dir.path().join("none"), 4)
+                .expect("no error")
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! `mvc`: Git for model weights.
+
+pub mod base;
