@@ -1,3 +1,4 @@
 //! `mvc`: Git for model weights.
 
 pub mod base;
+pub mod model;

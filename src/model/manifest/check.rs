@@ -1,0 +1,180 @@
+//! What must hold in a manifest beyond its grammar, and between a manifest and the file that it describes.
+
+use std::collections::HashSet;
+
+use super::error::{ManifestError, Result, TensorProblem};
+use super::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Storage, Tensor};
+use crate::base::ReadAt;
+use crate::model::format::safetensors;
+use crate::model::view;
+
+/// The longest file there can be: offsets are signed on every system.
+const MAX_FILE: u64 = i64::MAX as u64;
+
+/// How often views may show the bytes of a file, so that hashing them is bounded by the file's length.
+const MAX_SPREAD: u64 = 8;
+
+/// Bytes that views of a small file may show in any case.
+const FREE_SPREAD: u64 = 16 << 20;
+
+impl Manifest {
+    /// Checks what the grammar cannot say: lengths, names, order, views inside their storages.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let mut names = HashSet::with_capacity(self.segments.len());
+        let mut keys = HashSet::new();
+        let mut end = 0u64;
+        let mut shown = 0u64;
+        for segment in &self.segments {
+            end = end
+                .checked_add(segment.bytes())
+                .filter(|end| *end <= MAX_FILE)
+                .ok_or(ManifestError::Overflow)?;
+            let checked = match segment {
+                Segment::Literal { .. } => Ok(()),
+                Segment::Tensor(tensor) => check_tensor(self.format, tensor, &mut names),
+                Segment::Storage(storage) => {
+                    let first = keys.insert(storage.key.as_str());
+                    check_storage(self.format, storage, first, &mut names, &mut shown)
+                }
+            };
+            checked.map_err(|(name, problem)| ManifestError::Tensor {
+                name: name.to_owned(),
+                problem,
+            })?;
+        }
+        match self.segments.iter().find_map(|segment| match segment {
+            Segment::Storage(storage) => Some(storage),
+            _ => None,
+        }) {
+            Some(storage) if shown > end.saturating_mul(MAX_SPREAD).max(FREE_SPREAD) => {
+                Err(ManifestError::Tensor {
+                    name: storage.key.clone(),
+                    problem: TensorProblem::Spread,
+                })
+            }
+            _ if names.len() as u64 > MAX_TENSORS => Err(ManifestError::TooMany {
+                count: names.len() as u64,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a weights file is one that this manifest can describe: its length, and of safetensors every
+    /// name, dtype, shape and place in its header. The bytes of the tensors are not read.
+    pub fn check(&self, file: &dyn ReadAt) -> Result<()> {
+        let (expected, found) = (self.file_len(), file.len());
+        if expected != found {
+            return Err(ManifestError::Length { expected, found });
+        }
+        self.check_header(file)
+    }
+
+    /// The part of [`Manifest::check`] that needs only the file's first literal, as the store holds it.
+    pub fn check_header(&self, header: &dyn ReadAt) -> Result<()> {
+        if self.format != Format::Safetensors {
+            return Ok(());
+        }
+        let tensors = safetensors::read_header(header, self.file_len())
+            .map_err(|error| ManifestError::Header(Box::new(error)))?;
+        let mut listed = self.tensors().into_iter();
+        for expected in tensors.tensors {
+            let agrees = listed.next().is_some_and(|entry| {
+                entry.name == expected.name
+                    && entry.dtype == expected.dtype
+                    && entry.shape == expected.shape
+                    && entry.location.offset == expected.begin
+                    && entry.location.bytes == expected.end - expected.begin
+            });
+            if !agrees {
+                let name = expected.name;
+                return Err(ManifestError::Disagrees { name });
+            }
+        }
+        match listed.next() {
+            Some(entry) => Err(ManifestError::Disagrees { name: entry.name }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with which name.
+type Checked<'a> = std::result::Result<(), (&'a str, TensorProblem)>;
+
+fn check_tensor<'a>(
+    format: Format,
+    tensor: &'a Tensor,
+    names: &mut HashSet<&'a str>,
+) -> Checked<'a> {
+    let name = tensor.name.as_str();
+    let fits = match format {
+        Format::Torch => true,
+        Format::Safetensors => tensor.aliases.is_empty(),
+        Format::Opaque => false,
+    };
+    if !fits {
+        return Err((name, TensorProblem::Kind));
+    }
+    if tensor.shape.len() > MAX_RANK {
+        return Err((name, TensorProblem::Rank));
+    }
+    let known = tensor.dtype.size().is_some();
+    if known && tensor.dtype.bytes(&tensor.shape) != Some(tensor.bytes) {
+        return Err((name, TensorProblem::Length));
+    }
+    let mut last = name;
+    for (i, name) in std::iter::once(&tensor.name)
+        .chain(&tensor.aliases)
+        .enumerate()
+    {
+        if !names.insert(name) {
+            return Err((name, TensorProblem::Duplicate));
+        }
+        if i > 0 && name.as_str() <= last {
+            return Err((name, TensorProblem::Order));
+        }
+        last = name;
+    }
+    Ok(())
+}
+
+fn check_storage<'a>(
+    format: Format,
+    storage: &'a Storage,
+    first_of_key: bool,
+    names: &mut HashSet<&'a str>,
+    shown: &mut u64,
+) -> Checked<'a> {
+    let key = storage.key.as_str();
+    if format != Format::Torch {
+        return Err((key, TensorProblem::Kind));
+    }
+    if !first_of_key {
+        return Err((key, TensorProblem::Duplicate));
+    }
+    if storage.views.is_empty() {
+        return Err((key, TensorProblem::Unseen));
+    }
+    let mut last = None;
+    for view in &storage.views {
+        let name = view.name.as_str();
+        if !names.insert(name) {
+            return Err((name, TensorProblem::Duplicate));
+        }
+        if view.shape.len() > MAX_RANK {
+            return Err((name, TensorProblem::Rank));
+        }
+        let strided = view.strided().ok_or((name, TensorProblem::Bounds))?;
+        if strided.end() > storage.bytes {
+            return Err((name, TensorProblem::Bounds));
+        }
+        if view::normal(&view.shape, &view.strides) != view.strides {
+            return Err((name, TensorProblem::Strides));
+        }
+        if last.is_some_and(|last| last >= (view.offset, name)) {
+            return Err((name, TensorProblem::Order));
+        }
+        last = Some((view.offset, name));
+        *shown = shown.saturating_add(strided.bytes());
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What the tests of this layer share.
+
+use std::path::PathBuf;
+
+use super::format::{How, Scanned, scan};
+use super::manifest::Manifest;
+use crate::base::{ObjectId, ReadAt};
+
+/// A file of the real workload beside the repository; `None` where it is not there, which only a machine that
+/// sets `MVC_REQUIRE_WORKLOAD` treats as a failure.
+#[expect(clippy::print_stderr, reason = "a test that skips must say so")]
+pub(crate) fn workload(path: &str) -> Option<PathBuf> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/workload")
+        .join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    assert!(
+        std::env::var_os("MVC_REQUIRE_WORKLOAD").is_none(),
+        "{} is required and missing",
+        file.display()
+    );
+    eprintln!("skipped: {} is not there", file.display());
+    None
+}
+
+/// The bytes of a safetensors file with this header and this much data.
+pub(crate) fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    file.extend_from_slice(data);
+    file
+}
+
+/// The manifest of a file that was just scanned, hashed the slow way.
+pub(crate) fn hashed(file: &dyn ReadAt, scanned: Scanned) -> Manifest {
+    let span_ids: Vec<_> = scanned
+        .tiling
+        .spans()
+        .iter()
+        .map(|span| {
+            let mut bytes = vec![0; span.len as usize];
+            file.read_exact_at(&mut bytes, span.offset)
+                .expect("spans lie in the file");
+            ObjectId::of(&bytes)
+        })
+        .collect();
+    let view_ids: Vec<_> = scanned
+        .tiling
+        .gathers()
+        .iter()
+        .map(|gather| gather.id(file).expect("views lie in the file"))
+        .collect();
+    scanned.tiling.with_ids(&span_ids, &view_ids)
+}
+
+/// The manifest of a well-formed file.
+pub(crate) fn manifest(file: &dyn ReadAt, name: &str) -> Manifest {
+    let scanned = scan(file, name, How::default()).expect("well-formed");
+    hashed(file, scanned)
+}

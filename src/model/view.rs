@@ -1,0 +1,395 @@
+//! Tensors that do not lie whole and in order: slices, transposes, expanded and tied parts of a storage.
+
+use std::io;
+
+use crate::base::id::IdHasher;
+use crate::base::{Dtype, ObjectId, ReadAt};
+
+/// Bytes gathered at a time while hashing.
+const BLOCK: u64 = 8 << 20;
+
+/// The most bytes read at a time while gathering.
+const PAGE: u64 = 256 << 10;
+
+/// A tensor's elements in some run of bytes. Its numbers have been checked: none of them overflows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strided {
+    /// Where the first element lies, in bytes.
+    offset: u64,
+    /// Bytes per element.
+    size: u64,
+    shape: Vec<u64>,
+    /// One per side, in elements.
+    strides: Vec<u64>,
+    /// How many elements there are.
+    elements: u64,
+    /// From the first to the last byte.
+    extent: u64,
+    in_order: bool,
+}
+
+/// The strides of a tensor in their one form: none where the elements lie whole and in order, else one per side
+/// with 1 for sides of one element, whose stride means nothing.
+pub fn normal(shape: &[u64], strides: &[u64]) -> Vec<u64> {
+    let mut expected = 1u64;
+    let mut in_order = true;
+    for (side, stride) in shape.iter().zip(strides).rev() {
+        match side {
+            0 => return Vec::new(),
+            1 => {}
+            side => {
+                in_order &= *stride == expected;
+                expected = expected.saturating_mul(*side);
+            }
+        }
+    }
+    if in_order {
+        return Vec::new();
+    }
+    let pairs = shape.iter().zip(strides);
+    pairs
+        .map(|(side, stride)| if *side == 1 { 1 } else { *stride })
+        .collect()
+}
+
+/// The strides of a tensor that lies whole and in order.
+fn in_order(shape: &[u64]) -> Option<Vec<u64>> {
+    let mut strides = vec![1u64; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].checked_mul(shape[i].max(1))?;
+    }
+    Some(strides)
+}
+
+impl Strided {
+    /// A tensor whose first element lies at byte `offset`; no strides for one that lies whole and in order.
+    /// `None` where the element size is unknown, a number overflows, or sides and strides are not as many.
+    pub fn new(offset: u64, dtype: &Dtype, shape: &[u64], strides: &[u64]) -> Option<Self> {
+        let size = dtype.size()? as u64;
+        let elements = shape
+            .iter()
+            .try_fold(1u64, |product, side| product.checked_mul(*side))?;
+        let whole = elements.checked_mul(size)?;
+        let is_in_order = strides.is_empty();
+        if !is_in_order && strides.len() != shape.len() {
+            return None;
+        }
+        let strides = match is_in_order {
+            true if elements == 0 => vec![1; shape.len()],
+            true => in_order(shape)?,
+            false => strides.to_vec(),
+        };
+        let extent = match elements {
+            0 => 0,
+            _ => {
+                let mut last = 0u64;
+                for (side, stride) in shape.iter().zip(&strides) {
+                    last = last.checked_add((side - 1).checked_mul(*stride)?)?;
+                }
+                last.checked_add(1)?.checked_mul(size)?
+            }
+        };
+        let end = offset.checked_add(extent.max(whole))?;
+        (end <= i64::MAX as u64).then(|| Self {
+            offset,
+            size,
+            shape: shape.to_vec(),
+            strides,
+            elements,
+            extent,
+            in_order: is_in_order,
+        })
+    }
+
+    /// Bytes of the tensor laid out whole and in order.
+    pub fn bytes(&self) -> u64 {
+        self.elements * self.size
+    }
+
+    /// Bytes from the first to the last byte where it lies.
+    pub fn extent(&self) -> u64 {
+        self.extent
+    }
+
+    /// Where its last byte ends.
+    pub fn end(&self) -> u64 {
+        self.offset + self.extent
+    }
+
+    /// The same tensor in a run of bytes that begins `by` bytes before this one.
+    fn moved(&self, by: u64) -> Self {
+        Self {
+            offset: self.offset.saturating_add(by),
+            ..self.clone()
+        }
+    }
+
+    /// The tensor as bytes laid out whole and in order; its run of bytes begins at `base` in `source`.
+    pub fn of<'a>(&self, source: &'a dyn ReadAt, base: u64) -> InOrder<'a> {
+        InOrder {
+            source,
+            strided: self.moved(base),
+        }
+    }
+}
+
+/// A strided tensor read as if it lay whole and in order.
+pub struct InOrder<'a> {
+    source: &'a dyn ReadAt,
+    strided: Strided,
+}
+
+impl InOrder<'_> {
+    /// The id of the tensor laid out whole and in order. Memory is bounded by a block.
+    pub fn id(&self) -> io::Result<ObjectId> {
+        let mut hasher = IdHasher::new();
+        let mut block = Vec::new();
+        let mut at = 0;
+        while at < self.len() {
+            block.resize((self.len() - at).min(BLOCK) as usize, 0);
+            self.read_exact_at(&mut block, at)?;
+            hasher.update(&block);
+            at += block.len() as u64;
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Gathers the elements from `first` on, as many as `out` has room for.
+    fn gather(&self, first: u64, out: &mut [u8]) -> io::Result<()> {
+        let it = &self.strided;
+        let size = it.size as usize;
+        let mut rest = out;
+        let mut at = first;
+        while !rest.is_empty() {
+            let wanted = (rest.len() / size) as u64;
+            let (part, sides) = self.largest_box(at, wanted);
+            let skipped = it.element_offset(at);
+            let (now, later) = rest.split_at_mut(part as usize * size);
+            copy_box(self.source, it.offset + skipped * it.size, size, sides, now)?;
+            rest = later;
+            at += part;
+        }
+        Ok(())
+    }
+
+    /// The largest box of elements that begins at element `at`, has at most `wanted` of them and lies in one run
+    /// in the output: how many they are, and its sides.
+    fn largest_box(&self, at: u64, wanted: u64) -> (u64, Vec<Side>) {
+        let it = &self.strided;
+        let mut after = it.elements;
+        for (d, side) in it.shape.iter().enumerate() {
+            after /= side;
+            if at.is_multiple_of(after) && after <= wanted {
+                let index = at / after % side;
+                let count = (wanted / after).min(side - index);
+                let mut to = count * after;
+                let mut sides = Vec::with_capacity(it.shape.len() - d);
+                for (i, stride) in it.strides.iter().enumerate().skip(d) {
+                    let count = if i == d { count } else { it.shape[i] };
+                    to /= count;
+                    if count > 1 {
+                        let (from, to) = (*stride, to);
+                        sides.push(Side { count, from, to });
+                    }
+                }
+                return (count * after, sides);
+            }
+        }
+        (1, Vec::new())
+    }
+}
+
+impl Strided {
+    /// Where an element lies, in elements after the first.
+    fn element_offset(&self, element: u64) -> u64 {
+        let mut rest = element;
+        let mut offset = 0;
+        for (side, stride) in self.shape.iter().zip(&self.strides).rev() {
+            offset += rest % side * stride;
+            rest /= side;
+        }
+        offset
+    }
+}
+
+impl ReadAt for InOrder<'_> {
+    fn len(&self) -> u64 {
+        self.strided.bytes()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.len()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        if self.strided.in_order {
+            let at = self.strided.offset + offset;
+            return self.source.read_exact_at(buffer, at);
+        }
+        let size = self.strided.size;
+        let (first, skip) = (offset / size, (offset % size) as usize);
+        if skip == 0 && (buffer.len() as u64).is_multiple_of(size) {
+            return self.gather(first, buffer);
+        }
+        let whole = (skip + buffer.len()).next_multiple_of(size as usize);
+        let mut elements = vec![0; whole];
+        self.gather(first, &mut elements)?;
+        buffer.copy_from_slice(&elements[skip..skip + buffer.len()]);
+        Ok(())
+    }
+}
+
+/// A side of a box: how many steps, and how far a step goes in the source and in the output, in elements.
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    count: u64,
+    from: u64,
+    to: u64,
+}
+
+/// Copies a box of elements, walking it in the order of the source, so that the source is read about once.
+fn copy_box(
+    source: &dyn ReadAt,
+    start: u64,
+    size: usize,
+    mut sides: Vec<Side>,
+    out: &mut [u8],
+) -> io::Result<()> {
+    sides.sort_by_key(|side| std::cmp::Reverse(side.from));
+    let inner = sides.pop().unwrap_or(Side {
+        count: 1,
+        from: 1,
+        to: 1,
+    });
+    let run = ((inner.count - 1) * inner.from + 1) * size as u64;
+    let gap = sides.last().map_or(0, |side| side.from * size as u64);
+    let page_size = match gap > PAGE {
+        // Runs that lie far apart are read alone.
+        true => run.clamp(1, PAGE),
+        false => PAGE,
+    };
+    let mut page = Page {
+        source,
+        size: page_size.max(size as u64),
+        start: 0,
+        bytes: Vec::new(),
+    };
+    let mut index = vec![0u64; sides.len()];
+    loop {
+        let at = |step: fn(&Side) -> u64| -> u64 {
+            index.iter().zip(&sides).map(|(i, s)| i * step(s)).sum()
+        };
+        let (from, to) = (at(|s| s.from), at(|s| s.to));
+        for i in 0..inner.count {
+            let element = page.read(start + (from + i * inner.from) * size as u64, size)?;
+            let to = (to + i * inner.to) as usize * size;
+            out[to..to + size].copy_from_slice(element);
+        }
+        let step = index.iter_mut().zip(&sides).rev().find_map(|(i, side)| {
+            *i += 1;
+            let more = *i < side.count;
+            if !more {
+                *i = 0;
+            }
+            more.then_some(())
+        });
+        if step.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The stretch of the source that was read last.
+struct Page<'a> {
+    source: &'a dyn ReadAt,
+    size: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Page<'_> {
+    #[inline]
+    fn read(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let inside =
+            offset >= self.start && offset + len as u64 <= self.start + self.bytes.len() as u64;
+        if !inside {
+            let left = self.source.len().saturating_sub(offset);
+            self.bytes
+                .resize(self.size.min(left).max(len as u64) as usize, 0);
+            self.source.read_exact_at(&mut self.bytes, offset)?;
+            self.start = offset;
+        }
+        let at = (offset - self.start) as usize;
+        Ok(&self.bytes[at..at + len])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The same, element by element.
+    fn plainly(source: &[u8], offset: usize, shape: &[u64], strides: &[u64]) -> Vec<u8> {
+        let elements: u64 = shape.iter().product();
+        let mut out = Vec::new();
+        for element in 0..elements {
+            let mut rest = element;
+            let mut at = 0;
+            for (side, stride) in shape.iter().zip(strides).rev() {
+                at += rest % side * stride;
+                rest /= side;
+            }
+            let at = offset + at as usize * 2;
+            out.extend_from_slice(&source[at..at + 2]);
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_part_of_any_view_is_gathered(
+            sides in prop::collection::vec((0u64..6, 0u64..40), 1..5),
+            offset in 0usize..9,
+            ends in (0.0f64..1.0, 0.0f64..1.0),
+        ) {
+            let (shape, strides): (Vec<u64>, Vec<u64>) = sides.into_iter().unzip();
+            let source: Vec<u8> = (0..2000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+            let view = Strided::new(offset as u64, &Dtype::I16, &shape, &strides).expect("small");
+            prop_assume!(view.end() <= 2000);
+            let expected = plainly(&source, offset, &shape, &strides);
+            let bytes = view.of(&source, 0);
+            prop_assert_eq!(bytes.id().expect("in memory"), ObjectId::of(&expected));
+            let from = (ends.0 * expected.len() as f64) as usize;
+            let to = from + (ends.1 * (expected.len() - from) as f64) as usize;
+            let mut part = vec![0; to - from];
+            bytes.read_exact_at(&mut part, from as u64).expect("inside");
+            prop_assert_eq!(&part, &expected[from..to]);
+            let normal = normal(&shape, &strides);
+            let again = Strided::new(offset as u64, &Dtype::I16, &shape, &normal).expect("small");
+            prop_assert_eq!(again.of(&source, 0).id().expect("in memory"), ObjectId::of(&expected));
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused() {
+        let new = |offset, shape: &[u64], strides: &[u64]| {
+            Strided::new(offset, &Dtype::F32, shape, strides)
+        };
+        assert_eq!(new(0, &[u64::MAX, 2], &[1, 1]), None);
+        assert_eq!(new(0, &[2, 2], &[u64::MAX, 1]), None);
+        assert_eq!(new(u64::MAX, &[1], &[]), None);
+        assert_eq!(new(0, &[2, 2], &[1]), None);
+        assert!(new(8, &[], &[]).is_some_and(|scalar| scalar.end() == 12));
+    }
+
+    #[test]
+    fn a_shape_in_order_needs_no_strides() {
+        assert_eq!(normal(&[3, 1, 4], &[4, 99, 1]), Vec::<u64>::new());
+        assert_eq!(normal(&[3, 1, 4], &[1, 99, 3]), vec![1, 1, 3]);
+        assert_eq!(normal(&[0, 4], &[7, 7]), Vec::<u64>::new());
+    }
+}
