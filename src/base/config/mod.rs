@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use layer::Layer;
+pub use layer::{Conv2d, Dim, Flatten, Gelu, Layer, Norm, Pool, Prefix};
 
 use super::kind::{Failure, Kind};
 use super::path::{PathError, RepoPath};
