@@ -30,12 +30,13 @@ pub fn measure(
     progress: &dyn Progress,
 ) -> Result<Measured> {
     suite::check(suite)?;
-    let (network, fit) = Network::load(architecture, weights, head)?;
+    let (network, loaded) = Network::load(architecture, weights, head)?;
     let input = Input::read(architecture, &network, suite, data)?;
     let target = Target::read(suite, data, input.rows)?;
     let outputs = outputs(&network, &input, suite.batch, progress)?;
     let mut measured = score(suite, &outputs, &target)?;
-    measured.extra = fit.extra;
+    measured.extra = loaded.fit.extra;
+    measured.nan_weights = loaded.nan;
     Ok(measured)
 }
 

@@ -37,7 +37,13 @@ fn distance(
         "[model.m]\nweights='w'\nlayers=[{layers}]\n[eval.s]\ntask='reference'\ndata='d'\ninput='x'\ntarget='y'\nbatch=2"
     );
     let data = Memory::default().with("x", x.0, x.1).with("y", y.0, y.1);
-    run(&text, None, weights, None, &data).map(|measured| measured.metrics["max_abs_diff"])
+    let measured = run(&text, None, weights, None, &data)?;
+    let lost = || EvalError::Answer("the difference is no number");
+    measured
+        .metrics
+        .get("max_abs_diff")
+        .copied()
+        .ok_or_else(lost)
 }
 
 fn close(layers: &str, weights: &Memory, x: (&[u64], &[f32]), y: (&[u64], &[f32])) {
@@ -166,6 +172,8 @@ fn each_layer_agrees_with_pytorchs_definition() {
         image,
         (&[1, 1, 2, 2], &[5.0, 6.0, 8.0, 9.0]),
     );
+    let nan: (&[u64], &[f32]) = (&[1, 1, 2, 2], &[1.0, f32::NAN, 3.0, 2.0]);
+    assert!(distance("{max_pool2d=2}", &none, nan, (&[1, 1, 1, 1], &[3.0])).is_err());
     close("{avg_pool2d=2}", &none, image, (&[1, 1, 1, 1], &[3.0]));
     close("'flatten'", &none, image, (&[1, 9], image.1));
 }
@@ -244,6 +252,22 @@ fn labels_and_outputs_are_checked() {
             .nan,
         1
     );
+    for layers in [
+        "'tanh','relu'",
+        "'softmax'",
+        "'gelu'",
+        "{gelu={tanh=true}}",
+        "'sigmoid'",
+    ] {
+        let text = text.replace("'relu'", layers);
+        let data = Memory::default()
+            .with("x", &[1, 2], &[0.0, f32::NAN])
+            .with_ids("y", &[1], &[0]);
+        let nan = run(&text, None, &Memory::default(), None, &data)
+            .expect("measured")
+            .nan;
+        assert!(nan > 0, "{layers} loses a NaN");
+    }
     let wrong = text.replace("'y'", "'z'");
     let data = Memory::default().with("x", &[1, 1], &[0.0]);
     let missing = run(&wrong, None, &Memory::default(), None, &data).expect_err("missing");

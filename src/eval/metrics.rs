@@ -13,6 +13,8 @@ pub struct Measured {
     pub metrics: BTreeMap<String, f64>,
     /// Output numbers that are not a number; with one of them nothing passes.
     pub nan: u64,
+    /// Tensors of the weights that hold a NaN; with one of them nothing passes.
+    pub nan_weights: Vec<String>,
     /// Metrics that came out infinite or as no number; with one of them nothing passes.
     pub undefined: Vec<String>,
     /// Tensors of the weights that nothing used.
@@ -34,7 +36,7 @@ impl Measured {
                 .iter()
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
-            extra: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -120,22 +122,18 @@ pub(crate) fn reference(outputs: &[f32], targets: &[f32], width: usize) -> Measu
         for (a, b) in output.iter().zip(target) {
             let (a, b) = (f64::from(*a), f64::from(*b));
             let difference = (a - b).abs();
-            // Not `max`, which would drop a NaN.
-            if !(difference <= largest) {
-                largest = difference;
-            }
+            largest = keeping_nan(f64::max, largest, difference);
             dot += a * b;
             left += a * a;
             right += b * b;
         }
         let cosine = match (left == 0.0, right == 0.0) {
+            _ if left.is_nan() || right.is_nan() => f64::NAN,
             (true, true) => 1.0,
             (true, false) | (false, true) => 0.0,
             (false, false) => (dot / (left.sqrt() * right.sqrt())).clamp(-1.0, 1.0),
         };
-        if !(cosine >= smallest) {
-            smallest = cosine;
-        }
+        smallest = keeping_nan(f64::min, smallest, cosine);
         sum += cosine;
         rows += 1;
     }
@@ -148,6 +146,14 @@ pub(crate) fn reference(outputs: &[f32], targets: &[f32], width: usize) -> Measu
             ("cosine_mean", sum / rows as f64),
         ],
     )
+}
+
+/// The larger or the smaller of two; a NaN stays one, where `f64::max` and `f64::min` would drop it.
+fn keeping_nan(of: fn(f64, f64) -> f64, a: f64, b: f64) -> f64 {
+    match a.is_nan() || b.is_nan() {
+        true => f64::NAN,
+        false => of(a, b),
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,10 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert;
 
-use super::{Batch, computing, load, load_if_there};
+use super::{Batch, Source, computing};
 use crate::base::config::Pooling;
 use crate::eval::architecture::{Activation, Bert, BertConfig, naming};
 use crate::eval::error::{EvalError, Result};
-use crate::eval::tensors::Tensors;
 
 /// A BERT with its weights.
 pub(crate) struct Encoder {
@@ -25,14 +24,14 @@ impl Encoder {
     /// Loads weights that [`crate::eval::architecture::Architecture::check`] has found to fit.
     pub(super) fn load(
         spec: &Bert,
-        weights: &dyn Tensors,
-        head: Option<&dyn Tensors>,
+        weights: &Source<'_>,
+        head: Option<&Source<'_>>,
     ) -> Result<Self> {
-        let name = naming(weights);
+        let name = naming(weights.tensors);
         let mut tensors = HashMap::new();
         // Under the names that candle looks for, and no others: it guesses prefixes from what it is given.
         for expected in spec.config.expected() {
-            let tensor = load(weights, &name(&expected.name))?;
+            let tensor = weights.load(&name(&expected.name))?;
             tensors.insert(expected.name, tensor);
         }
         let variables = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
@@ -41,10 +40,10 @@ impl Encoder {
         let head = match (&spec.head, head) {
             (Some(names), Some(head)) => {
                 let bias = match &names.bias {
-                    Some(bias) => load_if_there(head, bias)?,
+                    Some(bias) => head.load_if_there(bias)?,
                     None => None,
                 };
-                Some((load(head, &names.weight)?, bias))
+                Some((head.load(&names.weight)?, bias))
             }
             _ => None,
         };

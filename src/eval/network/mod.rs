@@ -4,7 +4,10 @@
 //! checked before it is called; tensors reach it as F32 and ids as U32.
 
 mod bert;
+mod pool;
 mod sequential;
+
+use std::cell::RefCell;
 
 use candle_core::{Device, Tensor};
 
@@ -32,17 +35,21 @@ impl Network {
         architecture: &Architecture,
         weights: &dyn Tensors,
         head: Option<&dyn Tensors>,
-    ) -> Result<(Self, Fit)> {
+    ) -> Result<(Self, Loaded)> {
         let fit = architecture.check(weights, head)?;
+        let weights = &Source::new(weights);
+        let head = &head.map(Source::new);
         let network = match architecture {
             Architecture::Sequential(layers) => {
                 Self::Sequential(sequential::Sequential::load(layers, weights)?)
             }
             Architecture::Bert(bert) => {
-                Self::Bert(Box::new(bert::Encoder::load(bert, weights, head)?))
+                Self::Bert(Box::new(bert::Encoder::load(bert, weights, head.as_ref())?))
             }
         };
-        Ok((network, fit))
+        let mut nan = weights.nan.take();
+        nan.extend(head.iter().flat_map(|head| head.nan.take()));
+        Ok((network, Loaded { fit, nan }))
     }
 
     /// The number of ids there are, where ids go in.
@@ -62,15 +69,42 @@ impl Network {
     }
 }
 
-/// A tensor of the weights as F32 in candle.
-fn load(from: &dyn Tensors, name: &str) -> Result<Tensor> {
-    let (shape, values) = floats(from, name)?;
-    tensor(values, &shape)
+/// What was seen while weights were loaded.
+pub(crate) struct Loaded {
+    pub(crate) fit: Fit,
+    /// Tensors that hold a NaN.
+    pub(crate) nan: Vec<String>,
 }
 
-/// The same where the weights have it.
-fn load_if_there(from: &dyn Tensors, name: &str) -> Result<Option<Tensor>> {
-    from.info(name).map(|_| load(from, name)).transpose()
+/// Weights on their way into candle, as F32.
+///
+/// NaNs are noted here, since they need not come out again: candle's ReLU makes zeros of them.
+struct Source<'a> {
+    tensors: &'a dyn Tensors,
+    nan: RefCell<Vec<String>>,
+}
+
+impl<'a> Source<'a> {
+    fn new(tensors: &'a dyn Tensors) -> Self {
+        Self {
+            tensors,
+            nan: RefCell::default(),
+        }
+    }
+
+    fn load(&self, name: &str) -> Result<Tensor> {
+        let (shape, values) = floats(self.tensors, name)?;
+        if values.iter().any(|value| value.is_nan()) {
+            self.nan.borrow_mut().push(name.to_owned());
+        }
+        tensor(values, &shape)
+    }
+
+    /// The same where the weights have it.
+    fn load_if_there(&self, name: &str) -> Result<Option<Tensor>> {
+        let there = self.tensors.info(name);
+        there.map(|_| self.load(name)).transpose()
+    }
 }
 
 /// Values of a shape that fits them.

@@ -2,11 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::{Batch, computing, load, load_if_there};
+use super::{Batch, Source, computing, pool};
 use crate::base::config::Layer;
 use crate::eval::architecture::label;
 use crate::eval::error::{EvalError, Result};
-use crate::eval::tensors::Tensors;
 
 /// The most numbers that one layer's output may have: 2^31, or 8 GiB.
 const ELEMENTS: u64 = 1 << 31;
@@ -28,7 +27,7 @@ struct Step {
 
 impl Sequential {
     /// Loads weights that [`crate::eval::architecture::Architecture::check`] has found to fit.
-    pub(super) fn load(layers: &[Layer], weights: &dyn Tensors) -> Result<Self> {
+    pub(super) fn load(layers: &[Layer], weights: &Source<'_>) -> Result<Self> {
         let step = |(index, layer): (usize, &Layer)| {
             let prefix = match layer {
                 Layer::Conv2d(conv) => Some(&conv.prefix),
@@ -37,13 +36,13 @@ impl Sequential {
                 _ => None,
             };
             let get = |end: &str| match prefix {
-                Some(prefix) => load_if_there(weights, &format!("{prefix}.{end}")),
+                Some(prefix) => weights.load_if_there(&format!("{prefix}.{end}")),
                 None => Ok(None),
             };
             let running = match layer {
                 Layer::BatchNorm(norm) => Some((
-                    load(weights, &format!("{}.running_mean", norm.prefix))?,
-                    load(weights, &format!("{}.running_var", norm.prefix))?,
+                    weights.load(&format!("{}.running_mean", norm.prefix))?,
+                    weights.load(&format!("{}.running_var", norm.prefix))?,
                 )),
                 _ => None,
             };
@@ -135,7 +134,8 @@ impl Step {
                     .broadcast_mul(&scale.reshape(wide.as_slice())?)?;
                 self.shifted(y, &wide)
             }
-            Layer::Relu => x.relu(),
+            // Not candle's, which makes zeros of NaNs.
+            Layer::Relu => x.lt(0f32)?.where_cond(&x.zeros_like()?, x),
             Layer::Gelu(gelu) if gelu.tanh => x.gelu(),
             Layer::Gelu(_) => x.gelu_erf(),
             Layer::Tanh => x.tanh(),
@@ -144,9 +144,10 @@ impl Step {
             Layer::Softmax(softmax) => {
                 candle_nn::ops::softmax(x, from_end(softmax.dim, dims.len()).unwrap_or_default())
             }
-            Layer::MaxPool2d(pool) => x
-                .contiguous()?
-                .max_pool2d_with_stride(pool.size, pool.stride.unwrap_or(pool.size)),
+            Layer::MaxPool2d(pool) => x.contiguous()?.apply_op1_no_bwd(&pool::Max {
+                size: pool.size,
+                stride: pool.stride.unwrap_or(pool.size),
+            }),
             Layer::AvgPool2d(pool) => x
                 .contiguous()?
                 .avg_pool2d_with_stride(pool.size, pool.stride.unwrap_or(pool.size)),
