@@ -25,6 +25,8 @@ mod revision;
 #[cfg(test)]
 mod sandbox;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use discover::Repo;

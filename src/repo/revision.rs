@@ -55,10 +55,12 @@ impl Repo {
                 .ok()
                 .and_then(|out| String::from_utf8(out).ok())
         };
-        let Some(object) = verify(rev) else {
-            return Err(self.no_revision(rev));
-        };
+        let object = verify(rev).unwrap_or_default();
         let object = object.trim_end();
+        // `^main` is answered too, with a `^`.
+        if CommitId::from_hex(object).is_none() {
+            return Err(self.no_revision(rev));
+        }
         let commit = verify(&format!("{object}^{{commit}}"));
         match commit.and_then(|hex| CommitId::from_hex(hex.trim_end())) {
             Some(id) => Ok(id),
@@ -104,8 +106,8 @@ impl Repo {
                         true => 1,
                         false => distance(&lower, &name),
                     };
-                // A third of a short name is another name.
-                (distance <= 1 + name.len() / 5).then_some((distance, known))
+                // Two letters changed places are a distance of 2; with more, a short name is another name.
+                (distance <= 1 + name.len() / 4).then_some((distance, known))
             })
             .collect();
         near.sort();
