@@ -11,8 +11,11 @@
 //! store, having checked the bytes. It runs in a process of its own, which limits itself by [`limits`].
 //! Everything but running a network is there without the feature `eval`, too.
 
+mod answer;
 pub mod architecture;
+pub mod claim;
 pub mod error;
+pub mod limits;
 pub mod metrics;
 pub mod suite;
 mod tensors;

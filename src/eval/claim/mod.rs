@@ -1,0 +1,91 @@
+//! Claims: metrics that were recorded, and of what they speak.
+//!
+//! `mvc.evals.toml` holds a table per suite. A claim speaks of exact content: its key is made of the weights, the
+//! architecture, the tokenizer, the suite and the data, and nothing that a metric depends on is left out of it.
+//! A claim about anything else cannot be compared, which is never a pass.
+
+mod environment;
+mod judge;
+mod text;
+
+use std::collections::BTreeMap;
+
+pub use environment::Environment;
+pub use judge::{Outcome, Row, Verdict, judge};
+pub use text::ClaimError;
+
+use crate::base::ObjectId;
+use crate::base::id::IdHasher;
+
+/// The file's name, at the top of the work tree.
+pub const FILE: &str = "mvc.evals.toml";
+
+/// The longest `mvc.evals.toml` that is read.
+pub const LIMIT: u64 = 4 << 20;
+
+/// The layout version that this mvc reads and writes, `mvc = 1` in the file.
+pub const VERSION: u64 = 1;
+
+/// What a measurement speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Key {
+    /// The weights id over all weights files of the model, a head's included.
+    pub weights: ObjectId,
+    /// [`super::Architecture::id`].
+    pub architecture: ObjectId,
+    /// The hash of the tokenizer's files, where text goes in; none where token ids or numbers do.
+    pub tokenizer: Option<ObjectId>,
+    /// [`super::suite::id`].
+    pub suite: ObjectId,
+    /// The hash of the suite's data file.
+    pub data: ObjectId,
+}
+
+impl Key {
+    /// The key as one hash, in a domain of its own.
+    pub fn id(&self) -> ObjectId {
+        let mut hasher = IdHasher::in_domain("mvc 1 claim");
+        for (name, id) in self.parts() {
+            let id = id.map_or("none".to_owned(), |id| id.to_string());
+            hasher.update(format!("{name} {id}\n").as_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// Its parts by name, in their fixed order.
+    fn parts(&self) -> [(&'static str, Option<ObjectId>); 5] {
+        [
+            ("weights", Some(self.weights)),
+            ("architecture", Some(self.architecture)),
+            ("tokenizer", self.tokenizer),
+            ("suite", Some(self.suite)),
+            ("data", Some(self.data)),
+        ]
+    }
+
+    /// The names of the parts that another key has otherwise.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = self.parts().into_iter().zip(other.parts());
+        pairs
+            .filter(|(own, other)| own.1 != other.1)
+            .map(|(own, _)| own.0)
+            .collect()
+    }
+}
+
+/// What was measured of what, and where.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Claim {
+    /// Of what it speaks.
+    pub key: Key,
+    /// Rows of the data.
+    pub rows: u64,
+    /// The metrics, at least one, all finite.
+    pub metrics: BTreeMap<String, f64>,
+    /// Where they were measured.
+    pub environment: Environment,
+}
+
+/// All claims of a version, by suite.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Claims(pub BTreeMap<String, Claim>);
