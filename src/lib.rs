@@ -4,3 +4,4 @@ pub mod base;
 pub mod model;
 pub mod repo;
 pub mod eval;
+pub mod cli;

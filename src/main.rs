@@ -1,1 +1,5 @@
-fn main() {}
+//! The `mvc` program: everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    mvc::cli::main()
+}

@@ -1,0 +1,9 @@
+//! How reports look as text: one file per report, on top of these.
+//!
+//! A renderer gets a [`Ui`](super::ui::Ui) and a report and prints lines and tables; it never formats colours
+//! itself, and whatever it prints is made printable on the way.
+
+pub mod number;
+pub mod table;
+
+pub use table::{Cell, Table};
