@@ -1,1 +1,5 @@
+//! The tests of mvc from outside, in one binary: linking one is much faster than linking many.
 
+mod cli;
+mod style;
+mod support;

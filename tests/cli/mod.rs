@@ -1,0 +1,3 @@
+//! One file per command: wiring, words, exit codes. What an operation does is tested beside it.
+
+mod completions;
