@@ -54,8 +54,13 @@ const WRITES: [&str; 15] = [
 ];
 const WRITERS: [&str; 2] = ["src/base/fs.rs", "src/base/lock.rs"];
 
+/// A problem at a place in one of the two parts of a file.
 fn report(source: &Source, code: &str, at: usize, problem: &str) -> String {
-    format!("{}:{}: {problem}", source.name(), line_of(code, at))
+    let above = match std::ptr::eq(code, source.tests.as_str()) {
+        true => source.ships.matches('\n').count(),
+        false => 0,
+    };
+    format!("{}:{}: {problem}", source.name(), above + line_of(code, at))
 }
 
 /// The layers that a piece of code names: what follows `crate::`, in braces or not.
