@@ -175,6 +175,24 @@ impl Git {
             String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(&value)).into_owned()
         }))
     }
+
+    /// Sets a configuration key of this repository, in place of all values it had there.
+    pub fn set_config(&self, key: &str, value: &str) -> Result<()> {
+        let args = ["config", "--local", "--replace-all", key, value];
+        self.write(args, None, Talk::Capture).map(drop)
+    }
+
+    /// Removes a section of this repository's configuration, as in `merge.mvc`; one that is not there is fine.
+    pub fn remove_config(&self, section: &str) -> Result<()> {
+        let keys = format!("^{}\\.", section.replace('.', "\\."));
+        match self.ask(["config", "--local", "--get-regexp", &keys], b"")? {
+            None => Ok(()),
+            Some(_) => {
+                let args = ["config", "--local", "--remove-section", section];
+                self.write(args, None, Talk::Capture).map(drop)
+            }
+        }
+    }
 }
 
 /// One git command line, about to be run.

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::base::Fs;
+use crate::repo::discover::Repo;
 use crate::repo::sandbox::Sandbox;
 
 /// A repository with the line in all hooks, and a program that stands for mvc.
