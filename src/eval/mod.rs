@@ -14,18 +14,28 @@
 mod answer;
 pub mod architecture;
 pub mod claim;
+#[cfg(not(feature = "eval"))]
+mod disabled;
 pub mod error;
 pub mod limits;
-pub mod metrics;
-pub mod suite;
-mod tensors;
-
 #[cfg(feature = "eval")]
-pub mod measure;
+mod measure;
+pub mod metrics;
 #[cfg(feature = "eval")]
 mod network;
+pub mod safetensors;
+pub mod suite;
+mod tensors;
+pub mod train;
 
 pub use architecture::Architecture;
+#[cfg(not(feature = "eval"))]
+pub use disabled::measure;
 pub use error::{EvalError, ReadError, Result};
+#[cfg(feature = "eval")]
+pub use measure::measure;
 pub use metrics::Measured;
 pub use tensors::Tensors;
+
+/// True if this mvc can measure and train.
+pub const ENABLED: bool = cfg!(feature = "eval");

@@ -36,12 +36,9 @@ impl CustomOp1 for Max {
                     let window = rows.flat_map(|row| &image[row..row + self.size]);
                     out.push(window.fold(f32::NEG_INFINITY, |max, value| {
                         // A NaN fails both comparisons, and stays once it is in.
-                        if *value <= max {
-                            max
-                        } else if max.is_nan() {
-                            max
-                        } else {
-                            *value
+                        match *value <= max || max.is_nan() {
+                            true => max,
+                            false => *value,
                         }
                     }));
                 }
