@@ -40,9 +40,7 @@ use ui::Ui;
     name = "mvc",
     version,
     subcommand_required = true,
-    arg_required_else_help = true,
-    disable_help_subcommand = false,
-    infer_subcommands = false
+    arg_required_else_help = true
 )]
 struct Cli {
     #[command(flatten)]
@@ -51,8 +49,8 @@ struct Cli {
     command: Command,
 }
 
-/// Every command, in the order in which `mvc help` lists them: one line here, one in `run`, and one in `reports`
-/// where it knows no `--json`.
+/// Every command, in the order in which `mvc help` lists them: one line here, one in `run`, and one in
+/// `without_report` where it knows no `--json`.
 #[derive(Debug, Subcommand)]
 enum Command {
     Completions(cmd::completions::Args),

@@ -71,11 +71,11 @@ impl Progress for Bar {
 fn template(unit: Unit, total_known: bool) -> &'static str {
     match (unit, total_known) {
         (Unit::Bytes, true) => {
-            "{msg:<14} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left"
+            "{msg:<10} {bar:16} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta} left"
         }
-        (Unit::Bytes, false) => "{msg:<14} {spinner} {binary_bytes}  {binary_bytes_per_sec}",
-        (Unit::Items, true) => "{msg:<14} {bar:24} {human_pos} of {human_len}  {eta} left",
-        (Unit::Items, false) => "{msg:<14} {spinner} {human_pos}",
+        (Unit::Bytes, false) => "{msg:<10} {spinner} {binary_bytes}  {binary_bytes_per_sec}",
+        (Unit::Items, true) => "{msg:<10} {bar:16} {human_pos} of {human_len}  {eta} left",
+        (Unit::Items, false) => "{msg:<10} {spinner} {human_pos}",
     }
 }
 
