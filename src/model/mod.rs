@@ -10,9 +10,13 @@
 //! - **storage**: bytes that torch tensors look at through views, maybe several at once.
 //! - **weights id**: one id for all tensors of a model, whatever files they lie in ([`weights_id`]).
 
+pub mod diff;
 pub mod format;
 pub mod identity;
 pub mod manifest;
+pub mod shards;
+pub mod stats;
+pub mod verdict;
 pub mod view;
 
 #[cfg(test)]
