@@ -5,3 +5,4 @@ pub mod model;
 pub mod repo;
 pub mod eval;
 pub mod cli;
+pub mod store;

@@ -1,0 +1,147 @@
+//! How the bytes of one chunk are written smaller: a codec per file, known by a number that never changes.
+//!
+//! An encoder may choose as it likes; a decoder never guesses: the record names the codec, the raw length is
+//! known before, and bytes that are too few, too many or malformed are an error, never a panic or an allocation
+//! that grows with what they claim. That the decoded bytes are the right ones is proved by the caller.
+//!
+//! A new codec is one file with an `impl Codec`, and one line in [`CODECS`].
+
+mod constant;
+mod frame;
+mod planes;
+mod raw;
+#[cfg(test)]
+mod xor;
+mod zstd;
+
+use super::Element;
+use frame::{Compressor, Decompressor};
+
+/// All codecs of this build.
+static CODECS: &[&dyn Codec] = &[
+    &raw::Raw,
+    &constant::Constant,
+    &zstd::Zstd,
+    &planes::Planes,
+    #[cfg(test)]
+    &xor::Xor,
+];
+
+/// A chunk does not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// No codec of this build has that number.
+    #[error("codec {0} is unknown")]
+    Unknown(u8),
+    /// The stored bytes are not what the codec writes.
+    #[error("{0}")]
+    Malformed(&'static str),
+}
+
+/// A chunk as it is stored, with all that its codec may look at.
+pub(super) struct Stored<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) element: Element,
+    /// The object's shared tables.
+    #[expect(dead_code, reason = "for codecs that learn one table from many chunks")]
+    pub(super) tables: &'a [u8],
+    /// The verified bytes of the base from the chunk's base offset on: as many as the chunk has, fewer where
+    /// the base ends before, none where there is no base.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for codecs with a base"))]
+    pub(super) base: &'a [u8],
+}
+
+/// One way of storing a chunk.
+trait Codec: Sync {
+    /// Its number in records.
+    fn id(&self) -> u8;
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+    /// Fills all of `out`, whose length is the chunk's raw length, or fails.
+    fn decode(
+        &self,
+        chunk: &Stored<'_>,
+        tools: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<(), CodecError>;
+}
+
+fn by_id(id: u8) -> Option<&'static dyn Codec> {
+    CODECS.iter().find(|codec| codec.id() == id).copied()
+}
+
+/// The name of a codec, for reports.
+pub(super) fn name(id: u8) -> &'static str {
+    by_id(id).map_or("unknown", |codec| codec.name())
+}
+
+/// What one thread needs to decode chunk after chunk.
+pub(super) struct Decoder {
+    frames: Decompressor,
+    scratch: Vec<u8>,
+}
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self {
+            frames: Decompressor::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Fills `out` with the raw bytes of a chunk.
+    pub(super) fn decode(
+        &mut self,
+        codec: u8,
+        chunk: &Stored<'_>,
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        by_id(codec)
+            .ok_or(CodecError::Unknown(codec))?
+            .decode(chunk, self, out)
+    }
+}
+
+/// What one thread needs to encode chunk after chunk.
+pub(super) struct Encoder {
+    frames: Compressor,
+    scratch: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        Self {
+            frames: Compressor::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Writes `raw` into `out`, which is cleared, in the codec whose number is returned. For codec
+    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing.
+    pub(super) fn encode(&mut self, raw: &[u8], element: Element, out: &mut Vec<u8>) -> u8 {
+        out.clear();
+        if constant::encode(raw, element, out) {
+            return constant::ID;
+        }
+        let codec = match element {
+            Element::Number { width, float } => {
+                planes::encode(raw, width, float, self, out);
+                planes::ID
+            }
+            Element::Bytes => {
+                zstd::encode(raw, &mut self.frames, out);
+                zstd::ID
+            }
+        };
+        // A chunk that hardly shrinks costs time at every read and saves nothing.
+        if out.len() * 100 >= raw.len() * 98 {
+            return raw::ID;
+        }
+        codec
+    }
+}
+
+pub(super) use raw::ID as RAW;
+
+#[cfg(test)]
+mod tests;

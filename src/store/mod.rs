@@ -1,0 +1,169 @@
+//! Objects, kept for good: raw bytes named by their BLAKE3, stored small, verified whenever they are read.
+//!
+//! ```text
+//! <common git dir>/mvc/packs/<hash>.pack   chunks and records of many objects; written once
+//!                      packs/<hash>.idx    where each object's record lies
+//!                      tmp/                packs on their way
+//!                      lock                shared by writers, held alone by gc
+//! ```
+//!
+//! - A **chunk** is 1 MiB of an object's raw bytes, the last one shorter; each is stored in a **codec**.
+//! - A **record** says how an object's chunks are stored and what proves each of them.
+//! - A **part** is an object of its own that a large file without tensors was cut into, by content.
+//!
+//! Nothing is visible before it is whole and durable, nothing that is visible ever changes, and readers take no
+//! lock. What this folder never does: return bytes that are not those that were named, know what a tensor is
+//! called, or talk to git. The files are specified in `docs/format.md`.
+
+mod cdc;
+mod checksum;
+mod codec;
+mod copy;
+mod error;
+mod hash;
+mod layout;
+mod object;
+mod pack;
+mod packs;
+mod parallel;
+mod pipeline;
+mod record;
+mod usage;
+mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::{Fs, ObjectId, Progress, ReadAt};
+
+pub use codec::CodecError;
+pub use copy::{CopyOut, Failed};
+pub use error::{Flaw, Result, StoreError};
+pub use hash::{Span, hash_all};
+pub use object::Object;
+pub use usage::{StoredSize, Usage};
+pub use verify::{Checked, Damage};
+pub use writer::{Put, PutItem, Writer, Written};
+
+use packs::Packs;
+
+/// What an object's bytes are, so far as it helps to store them: no part of its name, and never needed to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// No numbers, or unknown ones: text, headers, whole files.
+    Bytes,
+    /// Little-endian numbers.
+    Number {
+        /// Bytes per number: 1, 2, 4 or 8. Any other is stored as [`Element::Bytes`].
+        width: u8,
+        /// True for sign, exponent, mantissa.
+        float: bool,
+    },
+}
+
+impl Element {
+    /// Numbers of `width` bytes.
+    pub const fn number(width: u8, float: bool) -> Self {
+        Self::Number { width, float }
+    }
+
+    /// Only what a record can say.
+    fn storable(self) -> Self {
+        match self {
+            Self::Number {
+                width: 1 | 2 | 4 | 8,
+                ..
+            } => self,
+            Self::Number { .. } | Self::Bytes => Self::Bytes,
+        }
+    }
+}
+
+/// A store of objects. Cheap to clone, and safe to use from several threads and processes at once.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    fs: Fs,
+    dir: PathBuf,
+    packs: Packs,
+}
+
+impl Store {
+    /// Opens the store in `dir`. One that does not exist is empty, and is made at the first write.
+    pub fn open(fs: Fs, dir: &Path) -> Result<Self> {
+        let shared = Shared {
+            fs,
+            dir: dir.to_owned(),
+            packs: Packs::new(layout::packs(dir)),
+        };
+        shared.packs.refresh(true)?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// True if some pack lists the object, published by this process or another. Quick, and proves nothing about
+    /// its bytes: that is for [`Store::verify`] and for reading.
+    pub fn contains(&self, id: &ObjectId) -> Result<bool> {
+        self.shared.packs.contains(id)
+    }
+
+    /// Opens an object. Its chunk values are proved to yield its id, its chunks when they are read.
+    ///
+    /// Errors: `Missing`; `Damaged` where no pack has a good record; `Unsupported` or `Pack` where it is in no
+    /// pack that can be listed, but some cannot.
+    pub fn object(&self, id: &ObjectId) -> Result<Object> {
+        Object::open(&self.shared, id, 0)
+    }
+
+    /// All bytes of an object, verified. One longer than `limit` is an error before anything is read.
+    pub fn read(&self, id: &ObjectId, limit: u64) -> Result<Vec<u8>> {
+        let object = self.object(id)?;
+        let len = object.len();
+        if len > limit {
+            return Err(StoreError::TooLong {
+                id: *id,
+                len,
+                limit,
+            });
+        }
+        object.read_all()
+    }
+
+    /// Starts writing. Takes the store's lock, shared with other writers, until it is dropped or finished.
+    pub fn writer(&self) -> Result<Writer> {
+        Writer::start(self.clone())
+    }
+
+    /// Copies whole objects into files, in parallel. Every byte is verified before it is written.
+    ///
+    /// Returns what failed, by job: other jobs are not affected, and what such a job left in its file means
+    /// nothing. An error of writing, or cancelling, ends everything.
+    pub fn copy_out(&self, jobs: &[CopyOut<'_>], progress: &dyn Progress) -> Result<Vec<Failed>> {
+        copy::copy_out(&self.shared, jobs, progress)
+    }
+
+    /// Reads and checks every byte of every pack, index, record, chunk and object. Damage is listed, and never
+    /// ends the check; an error is of cancelling, or of a folder that cannot be listed.
+    pub fn verify(&self, progress: &dyn Progress) -> Result<Checked> {
+        verify::verify(&self.shared, progress)
+    }
+
+    /// How much there is.
+    pub fn usage(&self) -> Result<Usage> {
+        usage::usage(&self.shared)
+    }
+
+    /// How an object is stored; `None` where it is not.
+    pub fn stored_size(&self, id: &ObjectId) -> Result<Option<StoredSize>> {
+        usage::stored_size(&self.shared, id)
+    }
+}

@@ -1,0 +1,187 @@
+//! Reading one published pack.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::base::ObjectId;
+use crate::base::fs::FsError;
+use crate::store::error::{Flaw, Result, StoreError};
+use crate::store::layout::{HEADER_LEN, PACK_MAGIC, Unusable, check_header};
+use crate::store::record::{Body, Record};
+
+use super::handles::{Handle, Handles, Which};
+use super::index::{Entry, Problem, Table};
+
+/// A pack that was listed. Opened when it is first asked for something.
+#[derive(Debug)]
+pub(in crate::store) struct Pack {
+    pub(in crate::store) name: ObjectId,
+    pub(in crate::store) path: PathBuf,
+    table: OnceLock<std::result::Result<Table, Unusable>>,
+}
+
+impl Pack {
+    pub(in crate::store) fn new(packs: &Path, name: ObjectId) -> Self {
+        Self {
+            name,
+            path: packs.join(format!("{name}.pack")),
+            table: OnceLock::new(),
+        }
+    }
+
+    pub(in crate::store) fn index_path(&self) -> PathBuf {
+        self.path.with_extension("idx")
+    }
+
+    /// The error that tells of this pack.
+    pub(in crate::store) fn unusable(&self, why: &Unusable) -> StoreError {
+        let pack = self.name;
+        match why {
+            Unusable::Newer(what) => StoreError::Unsupported {
+                pack,
+                what: what.clone(),
+            },
+            Unusable::Damaged(what) => StoreError::Pack { pack, what },
+        }
+    }
+
+    pub(in crate::store) fn damaged(&self, id: ObjectId, flaw: Flaw) -> StoreError {
+        StoreError::Damaged {
+            id,
+            pack: self.name,
+            flaw,
+        }
+    }
+
+    fn failed(&self, which: Which, problem: Problem) -> StoreError {
+        match problem {
+            Problem::Unusable(why) => self.unusable(&why),
+            Problem::Io(e) => {
+                let path = match which {
+                    Which::Pack => self.path.clone(),
+                    Which::Index => self.index_path(),
+                };
+                FsError::new("read", &path, e).into()
+            }
+        }
+    }
+
+    /// The open pack file, whose head was checked.
+    pub(in crate::store) fn file(&self, handles: &Handles) -> Result<Arc<Handle>> {
+        self.open(handles, Which::Pack)
+            .map_err(|problem| self.failed(Which::Pack, problem))
+    }
+
+    fn open(&self, handles: &Handles, which: Which) -> std::result::Result<Arc<Handle>, Problem> {
+        handles.get(self.name, which, || match which {
+            Which::Index => Ok(Handle::open(&self.index_path())?),
+            Which::Pack => {
+                let file = Handle::open(&self.path)?;
+                check_header(&file.read(0, HEADER_LEN)?, PACK_MAGIC)?;
+                Ok(file)
+            }
+        })
+    }
+
+    /// The list of objects: from the index, or from the pack itself where there is no good index.
+    ///
+    /// The outer error is of the disk, and may be gone at the next try.
+    fn table(&self, handles: &Handles) -> Result<std::result::Result<&Table, Unusable>> {
+        if self.table.get().is_none() {
+            let loaded = match self.load(handles) {
+                Ok(table) => Ok(table),
+                Err(Problem::Unusable(why)) => Err(why),
+                Err(problem) => return Err(self.failed(Which::Pack, problem)),
+            };
+            let _ = self.table.set(loaded);
+        }
+        match self.table.get() {
+            Some(Ok(table)) => Ok(Ok(table)),
+            Some(Err(why)) => Ok(Err(why.clone())),
+            None => Ok(Err(Unusable::Damaged("it was not loaded"))),
+        }
+    }
+
+    fn load(&self, handles: &Handles) -> std::result::Result<Table, Problem> {
+        let index = self
+            .open(handles, Which::Index)
+            .and_then(|file| Table::of_index(&file));
+        match index {
+            Ok(table) if table.hash == self.name => return Ok(table),
+            Ok(_) | Err(Problem::Unusable(_)) => {}
+            Err(Problem::Io(e)) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(problem) => return Err(problem),
+        }
+        Table::of_pack(&*self.open(handles, Which::Pack)?)
+    }
+
+    /// Where the record of `id` lies; `Err` inside where this pack cannot tell.
+    pub(in crate::store) fn find(
+        &self,
+        handles: &Handles,
+        id: &ObjectId,
+    ) -> Result<std::result::Result<Option<Entry>, Unusable>> {
+        let table = match self.table(handles)? {
+            Ok(table) => table,
+            Err(why) => return Ok(Err(why)),
+        };
+        match table.find(id, || self.open(handles, table.which)) {
+            Ok(entry) => Ok(Ok(entry)),
+            Err(Problem::Unusable(why)) => Ok(Err(why)),
+            Err(problem) => Err(self.failed(table.which, problem)),
+        }
+    }
+
+    /// Objects, raw bytes and stored bytes in this pack.
+    pub(in crate::store) fn totals(&self, handles: &Handles) -> Result<(u64, u64, u64)> {
+        match self.table(handles)? {
+            Ok(table) => Ok((table.count, table.raw, table.stored)),
+            Err(why) => Err(self.unusable(&why)),
+        }
+    }
+
+    /// Reads and proves a record.
+    pub(in crate::store) fn record(&self, handles: &Handles, entry: &Entry) -> Result<Record> {
+        let bytes = self.read(handles, entry.id, entry.offset, entry.len as usize)?;
+        let flawed = |flaw| self.damaged(entry.id, flaw);
+        let record = Record::decode(&bytes).map_err(flawed)?;
+        if record.id != entry.id {
+            return Err(flawed(Flaw::Record("it is another object's")));
+        }
+        let end = record.payload.checked_add(record.stored());
+        if record.payload < HEADER_LEN as u64 || end.is_none_or(|end| end > entry.offset) {
+            return Err(flawed(Flaw::Record("its chunks are not before it")));
+        }
+        record.prove().map_err(flawed)?;
+        Ok(record)
+    }
+
+    /// The stored bytes of a chunk.
+    pub(in crate::store) fn payload(
+        &self,
+        handles: &Handles,
+        record: &Record,
+        index: u64,
+    ) -> Result<Vec<u8>> {
+        let chunk = match &record.body {
+            Body::Chunks(chunks) => usize::try_from(index).ok().and_then(|i| chunks.get(i)),
+            Body::Parts(_) => None,
+        };
+        let chunk = chunk.ok_or_else(|| {
+            self.damaged(record.id, Flaw::Record("a chunk that it does not have"))
+        })?;
+        let at = record.payload + chunk.at;
+        self.read(handles, record.id, at, chunk.stored as usize)
+    }
+
+    fn read(&self, handles: &Handles, id: ObjectId, at: u64, len: usize) -> Result<Vec<u8>> {
+        let file = self.file(handles)?;
+        file.read(at, len).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                self.damaged(id, Flaw::Record("it lies beyond the end of the pack"))
+            }
+            _ => self.failed(Which::Pack, Problem::Io(e)),
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! Reading, hashing and encoding by several threads, appending by one.
+//!
+//! ```text
+//! dispatcher --jobs--> workers --results--> sequencer (the caller's thread) --> pack
+//!      ^------------------ tickets --------------|
+//! ```
+//!
+//! The dispatcher hands out work in the order of the items, and the sequencer appends in that order. Each piece
+//! of work needs a ticket, which the sequencer gives back, so that the pieces in flight are a few per worker,
+//! whatever the sizes. When any end hangs up, the others end.
+
+mod sequencer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::base::id::{CHUNK, ChunkValue, chunk_value};
+use crate::base::{ObjectId, Progress};
+
+use super::Element;
+use super::cdc::{LARGE, LONGEST, first_part};
+use super::checksum::checksum;
+use super::codec::{Encoder, RAW};
+use super::error::{Result, StoreError};
+use super::parallel::workers;
+use super::writer::{Known, Output, Put, PutItem};
+use sequencer::Sequencer;
+
+/// A piece of work.
+enum Job {
+    /// Chunk `index` of an item.
+    Chunk { item: usize, index: u64 },
+    /// A part of an item that is cut by content.
+    Part { item: usize, bytes: Vec<u8> },
+}
+
+/// A piece of work done.
+enum Done {
+    /// An item, or a part of one, that is a single chunk; `coded` unless it is known.
+    Single {
+        item: usize,
+        id: ObjectId,
+        len: usize,
+        part: bool,
+        coded: Option<Coded>,
+    },
+    /// One of several chunks of an item.
+    Chunk {
+        item: usize,
+        index: u64,
+        len: usize,
+        value: ChunkValue,
+        coded: Coded,
+    },
+    /// The end of an item whose parts came before.
+    Parts {
+        item: usize,
+        values: Vec<ChunkValue>,
+    },
+}
+
+/// A chunk as it will be stored.
+struct Coded {
+    codec: u8,
+    checksum: u64,
+    payload: Vec<u8>,
+}
+
+type Numbered<T> = (u64, T);
+
+/// Puts the items whose numbers are in `todo`, and sets their `puts`.
+pub(super) fn run(
+    items: &[PutItem<'_>],
+    todo: &[usize],
+    known: &Known,
+    output: &mut Output,
+    progress: &dyn Progress,
+    puts: &mut [Option<Put>],
+) -> Result<()> {
+    if todo.is_empty() {
+        return Ok(());
+    }
+    let threads = workers();
+    let (tickets, returned) = bounded(threads * 4);
+    let (jobs, taken) = bounded(threads);
+    let (results, arrived) = unbounded();
+    let (spare, spares) = unbounded();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (taken, results, spares) = (taken.clone(), results.clone(), spares.clone());
+            scope.spawn(move || work(items, known, &taken, &results, &spares));
+        }
+        drop((taken, spares));
+        let dispatcher = Dispatcher {
+            items,
+            tickets,
+            jobs,
+            results,
+            progress,
+            number: 0,
+        };
+        scope.spawn(move || dispatcher.run(todo));
+        let sequencer = Sequencer::new(items, known, output, progress, puts, spare);
+        // By value: when this returns early, the channels close and the threads end.
+        sequencer.run(arrived, returned)
+    })
+}
+
+/// The other ends of the channels are gone: the sequencer has failed.
+struct HungUp;
+
+struct Dispatcher<'a> {
+    items: &'a [PutItem<'a>],
+    tickets: Sender<()>,
+    jobs: Sender<Numbered<Job>>,
+    results: Sender<Numbered<Result<Done>>>,
+    progress: &'a dyn Progress,
+    number: u64,
+}
+
+impl Dispatcher<'_> {
+    fn run(mut self, todo: &[usize]) {
+        for item in todo {
+            if self.item(*item).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn item(&mut self, item: usize) -> std::result::Result<(), HungUp> {
+        let PutItem { len, element, .. } = self.items[item];
+        if element.storable() == Element::Bytes && len > LARGE {
+            return match self.parts(item) {
+                Ok(values) => self.result(Ok(Done::Parts { item, values })),
+                Err(Some(error)) => self.result(Err(error)),
+                Err(None) => Err(HungUp),
+            };
+        }
+        (0..self.items[item].span().pieces())
+            .try_for_each(|index| self.job(Job::Chunk { item, index }))
+    }
+
+    /// Cuts an item by content. Reading it in order is this thread's; parts are encoded by the workers.
+    fn parts(&mut self, item: usize) -> std::result::Result<Vec<ChunkValue>, Option<StoreError>> {
+        let span = self.items[item].span();
+        let (mut chunk, mut buffer) = (Vec::new(), Vec::new());
+        let mut values = Vec::new();
+        for index in 0..span.pieces() {
+            span.read_chunk(item, index, &mut chunk).map_err(Some)?;
+            values.push(chunk_value(index, &chunk));
+            buffer.extend_from_slice(&chunk);
+            let last = index + 1 == span.pieces();
+            let mut start = 0;
+            while buffer.len() - start >= LONGEST || (last && start < buffer.len()) {
+                let end = start + first_part(&buffer[start..]);
+                let bytes = buffer[start..end].to_vec();
+                self.job(Job::Part { item, bytes }).map_err(|HungUp| None)?;
+                start = end;
+            }
+            buffer.drain(..start);
+        }
+        Ok(values)
+    }
+
+    fn ticket(&mut self) -> std::result::Result<u64, HungUp> {
+        self.tickets.send(()).map_err(|_| HungUp)?;
+        self.number += 1;
+        Ok(self.number - 1)
+    }
+
+    fn job(&mut self, job: Job) -> std::result::Result<(), HungUp> {
+        if self.progress.cancelled() {
+            let _ = self.result(Err(StoreError::Cancelled));
+            return Err(HungUp);
+        }
+        let number = self.ticket()?;
+        self.jobs.send((number, job)).map_err(|_| HungUp)
+    }
+
+    /// Passes something by the workers, in its turn. Nothing follows an error.
+    fn result(&mut self, done: Result<Done>) -> std::result::Result<(), HungUp> {
+        let number = self.ticket()?;
+        let failed = done.is_err();
+        self.results.send((number, done)).map_err(|_| HungUp)?;
+        if failed { Err(HungUp) } else { Ok(()) }
+    }
+}
+
+fn work(
+    items: &[PutItem<'_>],
+    known: &Known,
+    jobs: &Receiver<Numbered<Job>>,
+    results: &Sender<Numbered<Result<Done>>>,
+    spares: &Receiver<Vec<u8>>,
+) {
+    let mut worker = Worker {
+        items,
+        known,
+        spares,
+        tools: Encoder::new(),
+        raw: Vec::with_capacity(CHUNK),
+    };
+    for (number, job) in jobs {
+        let done = catch_unwind(AssertUnwindSafe(|| worker.act(job)));
+        // A sequencer that waits for a panicked worker would wait for ever.
+        let (done, panic) = match done {
+            Ok(done) => (done, None),
+            Err(panic) => (Err(StoreError::Aborted), Some(panic)),
+        };
+        let hung_up = results.send((number, done)).is_err();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+        if hung_up {
+            return;
+        }
+    }
+}
+
+struct Worker<'a> {
+    items: &'a [PutItem<'a>],
+    known: &'a Known,
+    /// Buffers that come back from the sequencer.
+    spares: &'a Receiver<Vec<u8>>,
+    tools: Encoder,
+    raw: Vec<u8>,
+}
+
+impl Worker<'_> {
+    fn act(&mut self, job: Job) -> Result<Done> {
+        let (item, index, part) = match job {
+            Job::Chunk { item, index } => {
+                let span = self.items[item].span();
+                span.read_chunk(item, index, &mut self.raw)?;
+                (item, index, false)
+            }
+            Job::Part { item, bytes } => {
+                self.raw = bytes;
+                (item, 0, true)
+            }
+        };
+        let len = self.raw.len();
+        if !part && self.items[item].len > CHUNK as u64 {
+            return Ok(Done::Chunk {
+                item,
+                index,
+                len,
+                value: chunk_value(index, &self.raw),
+                coded: self.encode(item),
+            });
+        }
+        let id = ObjectId::of(&self.raw);
+        let coded = match self.known.has(&id)? {
+            true => None,
+            false => Some(self.encode(item)),
+        };
+        Ok(Done::Single {
+            item,
+            id,
+            len,
+            part,
+            coded,
+        })
+    }
+
+    fn encode(&mut self, item: usize) -> Coded {
+        let element = self.items[item].element.storable();
+        let mut payload = self.spares.try_recv().unwrap_or_default();
+        let codec = self.tools.encode(&self.raw, element, &mut payload);
+        if codec == RAW {
+            std::mem::swap(&mut payload, &mut self.raw);
+        }
+        Coded {
+            codec,
+            checksum: checksum(&payload),
+            payload,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The end of the pipeline: appends pieces in the order of the items, and decides what is kept.
+
+use std::collections::BTreeMap;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::base::id::{ChunkValue, id_of_chunks};
+use crate::base::{ObjectId, Progress};
+
+use super::super::pack::Mark;
+use super::super::record::{Body, Chunk, Part, Record};
+use super::{Coded, Done, Element, Known, Numbered, Output, Put, PutItem, Result};
+
+/// An object whose chunks are arriving.
+struct Growing {
+    mark: Mark,
+    payload: u64,
+    chunks: Vec<Chunk>,
+    values: Vec<ChunkValue>,
+}
+
+pub(super) struct Sequencer<'a> {
+    items: &'a [PutItem<'a>],
+    known: &'a Known,
+    output: &'a mut Output,
+    progress: &'a dyn Progress,
+    puts: &'a mut [Option<Put>],
+    spare: Sender<Vec<u8>>,
+    growing: Option<Growing>,
+    /// The parts of the item at hand, and what they added to the store.
+    parts: Vec<Part>,
+    written: u64,
+}
+
+impl<'a> Sequencer<'a> {
+    pub(super) fn new(
+        items: &'a [PutItem<'a>],
+        known: &'a Known,
+        output: &'a mut Output,
+        progress: &'a dyn Progress,
+        puts: &'a mut [Option<Put>],
+        spare: Sender<Vec<u8>>,
+    ) -> Self {
+        Self {
+            items,
+            known,
+            output,
+            progress,
+            puts,
+            spare,
+            growing: None,
+            parts: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Takes results until there are no more, and gives a ticket back for each.
+    pub(super) fn run(
+        mut self,
+        arrived: Receiver<Numbered<Result<Done>>>,
+        tickets: Receiver<()>,
+    ) -> Result<()> {
+        let mut early = BTreeMap::new();
+        let mut next = 0;
+        for (number, done) in arrived {
+            early.insert(number, done);
+            while let Some(done) = early.remove(&next) {
+                next += 1;
+                self.take(done?)?;
+                let _ = tickets.recv();
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, done: Done) -> Result<()> {
+        match done {
+            Done::Single {
+                item,
+                id,
+                len,
+                part,
+                coded,
+            } => {
+                let written = match coded {
+                    Some(coded) if self.known.add(id) => self.single(item, id, len, coded)?,
+                    _ => 0,
+                };
+                if part {
+                    let len = len as u32; // a part is one chunk at most
+                    self.parts.push(Part { id, len });
+                    self.written += written;
+                } else {
+                    self.puts[item] = Some(Put { id, written });
+                }
+                self.progress.advance(len as u64);
+                Ok(())
+            }
+            Done::Chunk {
+                item,
+                index,
+                len,
+                value,
+                coded,
+            } => {
+                self.chunk(item, index, value, coded)?;
+                self.progress.advance(len as u64);
+                Ok(())
+            }
+            Done::Parts { item, values } => self.end_parts(item, values),
+        }
+    }
+
+    fn record(&self, item: usize, id: ObjectId, len: u64, payload: u64, body: Body) -> Record {
+        Record {
+            id,
+            len,
+            element: self.items[item].element.storable(),
+            bases: Vec::new(),
+            tables: Vec::new(),
+            payload,
+            body,
+            values: Vec::new(),
+        }
+    }
+
+    fn single(&mut self, item: usize, id: ObjectId, len: usize, coded: Coded) -> Result<u64> {
+        let payload = self.output.for_object()?.len();
+        let chunks = match len {
+            0 => Vec::new(),
+            _ => vec![stored(&coded, 0)],
+        };
+        let record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
+        let pack = self.output.current()?;
+        pack.append(&coded.payload)?;
+        let written = record.stored() + pack.end_object(&record)?;
+        let _ = self.spare.send(coded.payload);
+        Ok(written)
+    }
+
+    fn chunk(&mut self, item: usize, index: u64, value: ChunkValue, coded: Coded) -> Result<()> {
+        let mut growing = match self.growing.take() {
+            Some(growing) => growing,
+            None => {
+                let pack = self.output.for_object()?;
+                Growing {
+                    mark: pack.mark()?,
+                    payload: pack.len(),
+                    chunks: Vec::new(),
+                    values: Vec::new(),
+                }
+            }
+        };
+        let at = growing.chunks.last();
+        let at = at.map_or(0, |chunk| chunk.at + u64::from(chunk.stored));
+        growing.chunks.push(stored(&coded, at));
+        growing.values.push(value);
+        self.output.current()?.append(&coded.payload)?;
+        let _ = self.spare.send(coded.payload);
+        if index + 1 < self.items[item].span().pieces() {
+            self.growing = Some(growing);
+            return Ok(());
+        }
+        self.end_chunks(item, growing)
+    }
+
+    fn end_chunks(&mut self, item: usize, growing: Growing) -> Result<()> {
+        let id = id_of_chunks(&growing.values).expect("an item of chunks has two or more");
+        let mut written = 0;
+        if self.known.has(&id)? {
+            // Only now could that be known; its chunks go again.
+            self.output.current()?.back_to(growing.mark)?;
+        } else {
+            self.known.add(id);
+            let body = Body::Chunks(growing.chunks);
+            let len = self.items[item].len;
+            let mut record = self.record(item, id, len, growing.payload, body);
+            record.values = growing.values;
+            let end = self.output.current()?.end_object(&record)?;
+            written = record.stored() + end;
+        }
+        self.puts[item] = Some(Put { id, written });
+        Ok(())
+    }
+
+    fn end_parts(&mut self, item: usize, values: Vec<ChunkValue>) -> Result<()> {
+        let id = id_of_chunks(&values).expect("an item that is cut has several chunks");
+        let parts = std::mem::take(&mut self.parts);
+        let mut written = std::mem::take(&mut self.written);
+        if !self.known.has(&id)? {
+            self.known.add(id);
+            let payload = self.output.for_object()?.len();
+            let len = self.items[item].len;
+            let mut record = self.record(item, id, len, payload, Body::Parts(parts));
+            record.element = Element::Bytes;
+            record.values = values;
+            written += self.output.current()?.end_object(&record)?;
+        }
+        self.puts[item] = Some(Put { id, written });
+        Ok(())
+    }
+}
+
+fn stored(coded: &Coded, at: u64) -> Chunk {
+    Chunk {
+        codec: coded.codec,
+        base: None,
+        base_offset: 0,
+        stored: coded.payload.len() as u32, // at most a chunk, or it would have stayed raw
+        checksum: coded.checksum,
+        at,
+    }
+}

@@ -1,0 +1,135 @@
+//! Objects that are coded against others: no codec of today does so, but every reader must.
+
+use super::super::checksum::checksum;
+use super::super::pack::PackWriter;
+use super::super::record::{Body, Chunk, Record};
+use super::*;
+use crate::base::Kind;
+use crate::base::id::{chunk_value, id_of_chunks};
+use crate::base::kind::Failure;
+
+const XOR: u8 = 250;
+
+/// A record and its stored bytes: `bytes` XOR what `base` has from `offset` on.
+fn against(bytes: &[u8], base: &[u8], offset: usize, codec: u8) -> (Record, Vec<u8>) {
+    let mut stored = bytes.to_vec();
+    let tail = base.get(offset..).unwrap_or_default();
+    stored.iter_mut().zip(tail).for_each(|(b, o)| *b ^= o);
+    let values: Vec<_> = bytes
+        .chunks(CHUNK)
+        .enumerate()
+        .map(|(i, chunk)| chunk_value(i as u64, chunk))
+        .collect();
+    let chunks = stored.chunks(CHUNK).enumerate().map(|(i, chunk)| Chunk {
+        codec,
+        base: Some(0),
+        base_offset: (offset + i * CHUNK) as u64,
+        stored: chunk.len() as u32,
+        checksum: checksum(chunk),
+        at: (i * CHUNK) as u64,
+    });
+    let id = id_of_chunks(&values).unwrap_or_else(|| ObjectId::of(bytes));
+    let record = Record {
+        id,
+        len: bytes.len() as u64,
+        element: Element::Bytes,
+        bases: vec![ObjectId::of(base)],
+        tables: Vec::new(),
+        payload: 0,
+        body: Body::Chunks(chunks.collect()),
+        values: if values.len() > 1 { values } else { Vec::new() },
+    };
+    (record, stored)
+}
+
+/// Publishes a pack of handmade records.
+fn publish(sandbox: &Sandbox, records: Vec<(Record, Vec<u8>)>) {
+    let fs = Fs::new();
+    let dir = sandbox.path();
+    let mut pack = PackWriter::create(&fs, &layout::tmp(&dir)).expect("created");
+    for (mut record, stored) in records {
+        record.payload = pack.len();
+        pack.append(&stored).expect("written");
+        pack.end_object(&record).expect("written");
+    }
+    let packs = layout::packs(&dir);
+    fs.create_dir_all(&packs).expect("made");
+    let sealed = pack.seal().expect("sealed");
+    let durable = sealed.sync(&fs, &layout::tmp(&dir)).expect("synced");
+    durable.publish(&fs, &packs).expect("published");
+}
+
+#[test]
+fn a_base_is_read_at_any_offset_and_may_end_before() {
+    let sandbox = Sandbox::new();
+    let base = weights(2 * CHUNK + 500, 1);
+    put(&sandbox.store(), std::slice::from_ref(&base), F32).expect("put");
+    let mut all = vec![base.clone()];
+    for (offset, len) in [
+        (0, base.len()),
+        (777, 2 * CHUNK + 9),
+        (CHUNK, 2 * CHUNK + 3),
+        (10, 99),
+    ] {
+        let bytes = weights(len, 100 + offset as u64);
+        publish(&sandbox, vec![against(&bytes, &base, offset, XOR)]);
+        all.push(bytes);
+    }
+    holds(&sandbox.store(), &all);
+}
+
+#[test]
+fn chains_are_followed_eight_deep_and_no_deeper() {
+    let sandbox = Sandbox::new();
+    let all: Vec<_> = (0..10).map(|seed| weights(100, seed)).collect();
+    put(&sandbox.store(), &all[..1], F32).expect("put");
+    for pair in all.windows(2) {
+        publish(&sandbox, vec![against(&pair[1], &pair[0], 0, XOR)]);
+    }
+    let store = sandbox.store();
+    assert_eq!(
+        store.read(&ObjectId::of(&all[8]), 100).expect("read"),
+        all[8]
+    );
+    let deep = store
+        .read(&ObjectId::of(&all[9]), 100)
+        .expect_err("too deep");
+    assert_eq!(deep.kind(), Kind::Damaged);
+}
+
+#[test]
+fn circles_missing_bases_and_unknown_codecs_are_refused() {
+    let sandbox = Sandbox::new();
+    let (a, b, c, d) = (
+        weights(64, 1),
+        weights(64, 2),
+        weights(64, 3),
+        weights(64, 4),
+    );
+    let records = vec![
+        against(&a, &b, 0, XOR),
+        against(&b, &a, 0, XOR),
+        against(&c, b"nowhere", 0, XOR),
+        against(&d, &a, 0, 249),
+    ];
+    publish(&sandbox, records);
+    let store = sandbox.store();
+    let kind = |bytes: &Vec<u8>| {
+        store
+            .read(&ObjectId::of(bytes), 64)
+            .expect_err("bad")
+            .kind()
+    };
+    assert_eq!(kind(&a), Kind::Damaged);
+    assert_eq!(kind(&c), Kind::Missing);
+    assert_eq!(store.verify(&Silent).expect("verified").damage.len(), 4);
+    let unknown = vec![against(&c, &c, 64, 249)];
+    let sandbox = Sandbox::new();
+    publish(&sandbox, unknown);
+    let store = sandbox.store();
+    let kind = store.read(&ObjectId::of(&c), 64).expect_err("bad").kind();
+    assert!(
+        matches!(kind, Kind::Unsupported | Kind::Damaged),
+        "{kind:?}"
+    );
+}

@@ -1,0 +1,334 @@
+//! Reading and checking everything there is.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::id::IdHasher;
+use crate::base::progress::Unit;
+use crate::base::{ObjectId, Progress};
+
+use super::Shared;
+use super::checksum::checksum;
+use super::codec::Decoder;
+use super::error::{Flaw, Result, StoreError};
+use super::layout::{self, PACK_MAGIC, Unusable, check_header};
+use super::object::Object;
+use super::pack::{Entry, Handle, Pack, Problem, Table, read_footer};
+use super::parallel::{Numbering, for_each};
+use super::record::Body;
+
+/// Objects of more chunks than this are checked by several threads at once.
+const MANY: u64 = 64;
+
+/// The outcome of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Objects that were read, good and damaged.
+    pub objects: u64,
+    /// Bytes of the objects that are good.
+    pub bytes: u64,
+    /// Everything that is wrong; empty for a good store.
+    pub damage: Vec<Damage>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Damage {
+    /// In which pack, or in its index.
+    pub pack: ObjectId,
+    /// With which object, where it is one alone.
+    pub object: Option<ObjectId>,
+    /// What it is.
+    pub what: String,
+}
+
+/// Damage found by several threads.
+struct Found(Mutex<BTreeSet<Damage>>);
+
+impl Found {
+    fn add(&self, pack: ObjectId, object: Option<ObjectId>, what: impl ToString) {
+        let what = what.to_string();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(Damage { pack, object, what });
+    }
+
+    fn problem(&self, pack: ObjectId, of: &str, problem: &Problem) {
+        match problem {
+            Problem::Unusable(Unusable::Newer(what)) => {
+                self.add(
+                    pack,
+                    None,
+                    format!("{of} was written by a newer mvc ({what})"),
+                );
+            }
+            Problem::Unusable(Unusable::Damaged(what)) => {
+                self.add(pack, None, format!("{of} is damaged: {what}"));
+            }
+            Problem::Io(e) => self.add(pack, None, format!("{of} cannot be read: {e}")),
+        }
+    }
+
+    fn object(&self, pack: ObjectId, id: ObjectId, error: &StoreError) {
+        match error {
+            StoreError::Damaged { id: of, flaw, .. } if *of == id => {
+                self.add(pack, Some(id), flaw);
+            }
+            // Of something that this object needs.
+            error => self.add(pack, Some(id), error),
+        }
+    }
+}
+
+/// See [`super::Store::verify`].
+pub(super) fn verify(shared: &Arc<Shared>, progress: &dyn Progress) -> Result<Checked> {
+    shared.packs.refresh(true)?;
+    let packs = shared.packs.all();
+    let found = Found(Mutex::default());
+    orphans(shared, &packs, &found);
+
+    let length = |pack: &Arc<Pack>| pack.path.metadata().map_or(0, |stat| stat.len());
+    let total = packs.iter().map(length).sum();
+    progress.begin("checking packs", Unit::Bytes, Some(total));
+    let listed = for_each(packs.len() as u64, Vec::new, |own, number| {
+        let pack = &packs[number as usize];
+        for entry in check_pack(pack, &found, progress)? {
+            own.push((pack, entry));
+        }
+        Ok::<_, StoreError>(())
+    });
+    progress.end();
+    let mut entries: Vec<(&Arc<Pack>, Entry)> = listed?.into_iter().flatten().collect();
+    // In the order of the disk.
+    entries.sort_unstable_by_key(|(pack, entry)| (pack.name, entry.offset));
+
+    progress.begin("checking objects", Unit::Bytes, None);
+    let good = check_objects(shared, &entries, &found, progress);
+    progress.end();
+    Ok(Checked {
+        packs: packs.len() as u64,
+        objects: entries.len() as u64,
+        bytes: good?,
+        damage: found
+            .0
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Reports indexes without a pack.
+fn orphans(shared: &Shared, packs: &[Arc<Pack>], found: &Found) {
+    let Ok(files) = std::fs::read_dir(layout::packs(&shared.dir)) else {
+        return; // listed just before, or there is no such folder
+    };
+    for file in files.flatten() {
+        let name = file.file_name();
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".idx"))
+            .and_then(ObjectId::from_hex);
+        if let Some(id) = id
+            && !packs.iter().any(|pack| pack.name == id)
+        {
+            found.add(id, None, "the index is there, but the pack is not");
+        }
+    }
+}
+
+/// Checks a pack and its index as files, and returns what objects they list.
+fn check_pack(pack: &Pack, found: &Found, progress: &dyn Progress) -> Result<Vec<Entry>> {
+    let name = pack.name;
+    let directory = match open_pack(pack, found, progress) {
+        Ok(directory) => directory,
+        Err(Stop::Cancelled) => return Err(StoreError::Cancelled),
+        Err(Stop::Gone) => return Ok(Vec::new()),
+    };
+    let index = Handle::open(&pack.index_path())
+        .map_err(Problem::Io)
+        .and_then(|file| {
+            let table = Table::of_index(&file)?;
+            Ok((table.entries(&file)?, table))
+        });
+    match (directory, index) {
+        // Rebuilding it is only a matter of speed.
+        (directory, Err(Problem::Io(e))) if e.kind() == io::ErrorKind::NotFound => {
+            Ok(directory.map(|(entries, _)| entries).unwrap_or_default())
+        }
+        (directory, Err(problem)) => {
+            found.problem(name, "its index", &problem);
+            Ok(directory.map(|(entries, _)| entries).unwrap_or_default())
+        }
+        (None, Ok((entries, _))) => Ok(entries),
+        (Some((entries, own)), Ok((listed, table))) => {
+            let totals = |table: &Table| (table.count, table.raw, table.stored);
+            if table.hash != name {
+                found.add(name, None, "its index is that of another pack");
+            } else if listed != entries || totals(&table) != totals(&own) {
+                found.add(name, None, "its index contradicts it");
+            }
+            Ok(entries)
+        }
+    }
+}
+
+enum Stop {
+    Cancelled,
+    /// Removed since it was listed: gc's right, and no damage.
+    Gone,
+}
+
+type Directory = Option<(Vec<Entry>, Table)>;
+
+fn open_pack(
+    pack: &Pack,
+    found: &Found,
+    progress: &dyn Progress,
+) -> std::result::Result<Directory, Stop> {
+    let report = |problem: &Problem| found.problem(pack.name, "the pack", problem);
+    let file = match Handle::open(&pack.path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Stop::Gone),
+        Err(e) => {
+            report(&Problem::Io(e));
+            return Ok(None);
+        }
+    };
+    if let Err(problem) = check_whole(pack, &file, progress) {
+        match problem {
+            Some(problem) => report(&problem),
+            None => return Err(Stop::Cancelled),
+        }
+    }
+    let directory = Table::of_pack(&file).and_then(|table| Ok((table.entries(&file)?, table)));
+    match directory {
+        Ok(directory) => Ok(Some(directory)),
+        Err(problem) => {
+            report(&problem);
+            Ok(None)
+        }
+    }
+}
+
+/// Checks head, footer and hash. `None` is cancelled.
+fn check_whole(
+    pack: &Pack,
+    file: &Handle,
+    progress: &dyn Progress,
+) -> std::result::Result<(), Option<Problem>> {
+    const PIECE: u64 = 1 << 20;
+    let some = |e: io::Error| Some(Problem::from(e));
+    let damaged = |what| Some(Problem::Unusable(Unusable::Damaged(what)));
+    let head = file.read(0, layout::HEADER_LEN).map_err(some)?;
+    check_header(&head, PACK_MAGIC).map_err(|why| Some(why.into()))?;
+    let footer = read_footer(file).map_err(Some)?;
+    // Behind the hash there is only the hash and what `read_footer` compared.
+    let end = file.len - 40;
+    let mut hasher = IdHasher::new();
+    let mut at = 0;
+    while at < end {
+        if progress.cancelled() {
+            return Err(None);
+        }
+        let len = (end - at).min(PIECE);
+        hasher.update(&file.read(at, len as usize).map_err(some)?);
+        progress.advance(len);
+        at += len;
+    }
+    match hasher.finish() {
+        hash if hash != footer.hash => Err(damaged("its hash is wrong")),
+        hash if hash != pack.name => Err(damaged("its name is not its hash")),
+        _ => Ok(()),
+    }
+}
+
+/// Checks objects one by one, the large ones afterwards and together. Returns how many bytes are good.
+fn check_objects(
+    shared: &Arc<Shared>,
+    entries: &[(&Arc<Pack>, Entry)],
+    found: &Found,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let state = || Checker {
+        shared,
+        found,
+        progress,
+        tools: Decoder::new(),
+        bytes: Vec::new(),
+        good: 0,
+        large: Vec::new(),
+    };
+    let checkers = for_each(entries.len() as u64, state, |checker, number| {
+        let (pack, entry) = entries[number as usize];
+        checker.object(pack, &entry)
+    })?;
+    let mut good: u64 = checkers.iter().map(|checker| checker.good).sum();
+    let large: Vec<_> = checkers.into_iter().flat_map(|c| c.large).collect();
+    let numbering = Numbering::new(large.iter().map(Object::chunks));
+    let checkers = for_each(numbering.total(), state, |checker, number| {
+        let (object, chunk) = numbering.find(number);
+        checker.chunk(&large[object], chunk)
+    })?;
+    good += checkers.iter().map(|checker| checker.good).sum::<u64>();
+    Ok(good)
+}
+
+struct Checker<'a> {
+    shared: &'a Arc<Shared>,
+    found: &'a Found,
+    progress: &'a dyn Progress,
+    tools: Decoder,
+    bytes: Vec<u8>,
+    good: u64,
+    large: Vec<Object>,
+}
+
+impl Checker<'_> {
+    fn object(&mut self, pack: &Arc<Pack>, entry: &Entry) -> Result<()> {
+        let record = match pack.record(&self.shared.packs.handles, entry) {
+            Ok(record) => record,
+            Err(error) => {
+                self.found.object(pack.name, entry.id, &error);
+                return Ok(());
+            }
+        };
+        let object = Object::new(self.shared, pack, record, 0);
+        if object.chunks() > MANY {
+            self.large.push(object);
+            return Ok(());
+        }
+        (0..object.chunks()).try_for_each(|index| self.chunk(&object, index))
+    }
+
+    fn chunk(&mut self, object: &Object, index: u64) -> Result<()> {
+        if self.progress.cancelled() {
+            return Err(StoreError::Cancelled);
+        }
+        let checked = self
+            .stored(object, index)
+            .and_then(|()| object.decode_chunk(index, &mut self.tools, &mut self.bytes));
+        match checked {
+            Ok(()) => self.good += self.bytes.len() as u64,
+            Err(error) => self.found.object(object.pack().name, object.id(), &error),
+        }
+        self.progress
+            .advance(object.record().chunk_len(index) as u64);
+        Ok(())
+    }
+
+    /// Checks the stored bytes of a chunk, which tells damage of its own from that of a base.
+    fn stored(&self, object: &Object, index: u64) -> Result<()> {
+        let (record, pack) = (object.record(), object.pack());
+        let Body::Chunks(chunks) = &record.body else {
+            return Ok(());
+        };
+        let payload = pack.payload(&self.shared.packs.handles, record, index)?;
+        match chunks.get(index as usize) {
+            Some(chunk) if chunk.checksum == checksum(&payload) => Ok(()),
+            _ => Err(pack.damaged(record.id, Flaw::Checksum(index))),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Putting objects into the store.
+
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::base::fs::Fs;
+use crate::base::id::CHUNK;
+use crate::base::lock::{Lock, Mode};
+use crate::base::progress::Unit;
+use crate::base::{ObjectId, Progress, ReadAt};
+
+use super::error::{Result, StoreError};
+use super::hash::{self, Span};
+use super::pack::{PackWriter, Sealed};
+use super::parallel::for_each;
+use super::{Element, Store, layout, pipeline};
+
+/// A pack that is longer takes no further object.
+const PACK: u64 = 256 << 20;
+/// How long a writer waits for gc.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// One object to put.
+pub struct PutItem<'a> {
+    /// Where its bytes are.
+    pub source: &'a dyn ReadAt,
+    /// From which byte on.
+    pub offset: u64,
+    /// How many.
+    pub len: u64,
+    /// What they are. Numbers begin at the first byte.
+    pub element: Element,
+    /// The object that was here before. Where its first chunk is the same, the rest is compared before anything
+    /// is encoded.
+    pub expect: Option<ObjectId>,
+    /// Objects that are likely to be similar. No codec uses them yet.
+    pub bases: Vec<ObjectId>,
+}
+
+impl PutItem<'_> {
+    pub(super) fn span(&self) -> Span<'_> {
+        Span {
+            source: self.source,
+            offset: self.offset,
+            len: self.len,
+        }
+    }
+}
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The object that it is.
+    pub id: ObjectId,
+    /// Bytes that it added to the store; 0 if it was there already.
+    pub written: u64,
+}
+
+/// What a writer published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The new packs.
+    pub packs: Vec<ObjectId>,
+    /// Objects in them.
+    pub objects: u64,
+    /// Bytes of these objects.
+    pub raw: u64,
+    /// Bytes of their chunks and records.
+    pub stored: u64,
+}
+
+/// Writes objects into packs that nobody sees before [`Writer::finish`]. Dropped before, it leaves nothing.
+pub struct Writer {
+    store: Store,
+    known: Known,
+    output: Output,
+    failed: bool,
+    _lock: Lock,
+}
+
+impl Writer {
+    pub(super) fn start(store: Store) -> Result<Self> {
+        let (fs, dir) = (&store.shared.fs, &store.shared.dir);
+        if !dir.is_dir() {
+            fs.create_dir_all(dir)?;
+            if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+                fs.sync_dir(parent)?;
+            }
+        }
+        let lock = Lock::take(&layout::lock(dir), Mode::Shared, WAIT)?;
+        // Until the lock was ours, gc may have removed packs whose objects must not count as known.
+        store.shared.packs.refresh(true)?;
+        Ok(Self {
+            known: Known {
+                store: store.clone(),
+                new: RwLock::default(),
+            },
+            output: Output {
+                fs: fs.clone(),
+                tmp: layout::tmp(dir),
+                current: None,
+                sealed: Vec::new(),
+            },
+            store,
+            failed: false,
+            _lock: lock,
+        })
+    }
+
+    /// Reads, names, encodes and appends these objects, by several threads; objects that the store has already
+    /// are not written. Results are in the order of the items. Memory does not grow with the objects.
+    ///
+    /// Errors: `Changed` and `Source` name the item; `Cancelled`; the disk's. After an error nothing of this
+    /// writer can be published.
+    pub fn put_all(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+        if self.failed {
+            return Err(StoreError::Aborted);
+        }
+        let done = self.put(items, progress);
+        self.failed = done.is_err();
+        done
+    }
+
+    fn put(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+        let mut puts = self.unchanged(items, progress)?;
+        let todo: Vec<usize> = (0..items.len()).filter(|at| puts[*at].is_none()).collect();
+        let total = todo.iter().map(|at| items[*at].len).sum();
+        progress.begin("storing", Unit::Bytes, Some(total));
+        let done = pipeline::run(
+            items,
+            &todo,
+            &self.known,
+            &mut self.output,
+            progress,
+            &mut puts,
+        );
+        progress.end();
+        done?;
+        let all = puts.into_iter().map(|put| put.ok_or(StoreError::Aborted));
+        all.collect()
+    }
+
+    /// Finds the items that are what they were, without encoding them.
+    fn unchanged(
+        &self,
+        items: &[PutItem<'_>],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Option<Put>>> {
+        let mut puts: Vec<Option<Put>> = items.iter().map(|_| None).collect();
+        let large: Vec<(usize, ObjectId)> = items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.len > CHUNK as u64)
+            .filter_map(|(at, item)| Some((at, item.expect?)))
+            .collect();
+        let state = || (Vec::new(), Vec::new());
+        let same = for_each(large.len() as u64, state, |(same, buffer), number| {
+            let (at, expect) = large[number as usize];
+            if self.begins_like(&items[at], at, &expect, buffer)? {
+                same.push(at);
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        let same: Vec<usize> = same.into_iter().flat_map(|(same, _)| same).collect();
+        if same.is_empty() {
+            return Ok(puts);
+        }
+        let spans: Vec<_> = same.iter().map(|at| items[*at].span()).collect();
+        let total = spans.iter().map(|span| span.len).sum();
+        progress.begin("comparing", Unit::Bytes, Some(total));
+        let ids = hash::ids(&spans, progress);
+        progress.end();
+        // An error names the item by its place among the spans.
+        let ids = ids.map_err(|e| match e {
+            StoreError::Changed { item } => StoreError::Changed { item: same[item] },
+            StoreError::Source { item, source } => StoreError::Source {
+                item: same[item],
+                source,
+            },
+            e => e,
+        })?;
+        for (at, id) in same.into_iter().zip(ids) {
+            if self.known.has(&id)? {
+                puts[at] = Some(Put { id, written: 0 });
+            }
+        }
+        Ok(puts)
+    }
+
+    fn begins_like(
+        &self,
+        item: &PutItem<'_>,
+        at: usize,
+        expect: &ObjectId,
+        buffer: &mut Vec<u8>,
+    ) -> Result<bool> {
+        // What is not readable is no obstacle here: the item is then stored as if new.
+        let Ok(object) = self.store.object(expect) else {
+            return Ok(false);
+        };
+        if object.len() != item.len {
+            return Ok(false);
+        }
+        item.span().read_chunk(at, 0, buffer)?;
+        let first = object.record().values.first();
+        Ok(first == Some(&crate::base::id::chunk_value(0, buffer)))
+    }
+
+    /// Makes everything durable, then visible. Where there is nothing new, nothing is written.
+    ///
+    /// Packs appear one after the other, each of them whole, and none before those that it depends on.
+    pub fn finish(mut self) -> Result<Written> {
+        if self.failed {
+            return Err(StoreError::Aborted);
+        }
+        self.output.seal()?;
+        let mut written = Written::default();
+        if self.output.sealed.is_empty() {
+            return Ok(written);
+        }
+        let Output {
+            fs, tmp, sealed, ..
+        } = self.output;
+        let dir = &self.store.shared.dir;
+        let packs = layout::packs(dir);
+        let mut durable = Vec::with_capacity(sealed.len());
+        for pack in sealed {
+            written.packs.push(pack.footer.hash);
+            written.objects += pack.footer.count;
+            written.raw += pack.footer.raw;
+            written.stored += pack.footer.stored;
+            durable.push(pack.sync(&fs, &tmp)?);
+        }
+        if !packs.is_dir() {
+            fs.create_dir_all(&packs)?;
+            fs.sync_dir(dir)?;
+        }
+        for pack in durable {
+            pack.publish(&fs, &packs)?;
+        }
+        self.store.shared.packs.refresh(true)?;
+        Ok(written)
+    }
+}
+
+/// Which objects need not be written: those of the store and those of this writer.
+pub(super) struct Known {
+    store: Store,
+    new: RwLock<HashSet<ObjectId>>,
+}
+
+impl Known {
+    pub(super) fn has(&self, id: &ObjectId) -> Result<bool> {
+        let new = self.new.read().unwrap_or_else(PoisonError::into_inner);
+        let own = new.contains(id);
+        drop(new);
+        Ok(own || self.store.contains(id)?)
+    }
+
+    /// Adds an object that is about to be written; false if this writer has it already.
+    pub(super) fn add(&self, id: ObjectId) -> bool {
+        self.new
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id)
+    }
+}
+
+/// The packs of a writer.
+pub(super) struct Output {
+    fs: Fs,
+    tmp: std::path::PathBuf,
+    current: Option<PackWriter>,
+    sealed: Vec<Sealed>,
+}
+
+impl Output {
+    /// The pack that the next object goes into.
+    pub(super) fn for_object(&mut self) -> Result<&mut PackWriter> {
+        // Sealed packs hold files open, so that a huge put has larger packs instead of many.
+        let limit = PACK << (self.sealed.len() / 64).min(16);
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|pack| pack.len() >= limit)
+        {
+            self.seal()?;
+        }
+        self.current()
+    }
+
+    /// The pack that the object at hand goes into.
+    pub(super) fn current(&mut self) -> Result<&mut PackWriter> {
+        let pack = match self.current.take() {
+            Some(pack) => pack,
+            None => PackWriter::create(&self.fs, &self.tmp)?,
+        };
+        Ok(self.current.insert(pack))
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        if let Some(pack) = self.current.take().filter(|pack| !pack.is_empty()) {
+            self.sealed.push(pack.seal()?);
+        }
+        Ok(())
+    }
+}
