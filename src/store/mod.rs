@@ -54,11 +54,12 @@ use packs::Packs;
 /// What an object's bytes are, so far as it helps to store them: no part of its name, and never needed to read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
-    /// No numbers, or unknown ones: text, headers, whole files.
+    /// No tensor: headers, text, whole files. Where they are more than a few MiB, they are cut by content, which
+    /// suits bytes that shift and no tensor; a tensor of unknown numbers has numbers of one byte.
     Bytes,
     /// Little-endian numbers.
     Number {
-        /// Bytes per number: 1, 2, 4 or 8. Any other is stored as [`Element::Bytes`].
+        /// Bytes per number: 1, 2, 4 or 8. Any other is stored as numbers of one byte.
         width: u8,
         /// True for sign, exponent, mantissa.
         float: bool,
@@ -74,11 +75,12 @@ impl Element {
     /// Only what a record can say.
     fn storable(self) -> Self {
         match self {
-            Self::Number {
+            Self::Bytes
+            | Self::Number {
                 width: 1 | 2 | 4 | 8,
                 ..
             } => self,
-            Self::Number { .. } | Self::Bytes => Self::Bytes,
+            Self::Number { .. } => Self::number(1, false),
         }
     }
 }

@@ -243,7 +243,7 @@ impl Object {
                 break;
             }
             let object = Self::open(&self.shared, &part.id, self.depth + 1)?;
-            if matches!(object.record.body, Body::Parts(_)) || object.len() != part.len.into() {
+            if matches!(object.record.body, Body::Parts(_)) || object.len() != u64::from(part.len) {
                 return Err(self.flawed(Flaw::Record("a part is not what it should be")));
             }
             object.decode_chunk(0, tools, &mut bytes)?;

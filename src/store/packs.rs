@@ -139,10 +139,13 @@ impl Packs {
     }
 
     pub(super) fn contains(&self, id: &ObjectId) -> Result<bool> {
-        let found = self.twice(false, || {
-            Ok(self.scan(id, true)?.0.pop().is_some().then_some(()))
-        })?;
+        let found = self.twice(false, || Ok(self.listed_has(id)?.then_some(())))?;
         Ok(found.is_some())
+    }
+
+    /// True if a pack has it that was listed before; does not list again.
+    pub(super) fn listed_has(&self, id: &ObjectId) -> Result<bool> {
+        Ok(!self.scan(id, true)?.0.is_empty())
     }
 
     /// Calls `open` with each place where the object lies until one is good; the first failure otherwise.

@@ -27,8 +27,15 @@ use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
 use sequencer::Sequencer;
 
+/// Items up to this length travel in batches: handing one over costs more than encoding it.
+const SMALL: u64 = 64 << 10;
+/// A batch is full with so many items, or with a chunk's bytes.
+const BATCH: usize = 256;
+
 /// A piece of work.
 enum Job {
+    /// Items that are small.
+    Batch { items: Vec<usize> },
     /// Chunk `index` of an item.
     Chunk { item: usize, index: u64 },
     /// A part of an item that is cut by content.
@@ -37,6 +44,8 @@ enum Job {
 
 /// A piece of work done.
 enum Done {
+    /// Small items, in order.
+    Batch(Vec<Done>),
     /// An item, or a part of one, that is a single chunk; `coded` unless it is known.
     Single {
         item: usize,
@@ -121,10 +130,33 @@ struct Dispatcher<'a> {
 
 impl Dispatcher<'_> {
     fn run(mut self, todo: &[usize]) {
+        // An error has told the sequencer already, or it is the sequencer that has failed.
+        let _ = self.all(todo);
+    }
+
+    fn all(&mut self, todo: &[usize]) -> std::result::Result<(), HungUp> {
+        let (mut batch, mut size) = (Vec::new(), 0);
         for item in todo {
-            if self.item(*item).is_err() {
-                return;
+            let len = self.items[*item].len;
+            let small = len <= SMALL;
+            if small {
+                batch.push(*item);
+                size += len;
             }
+            let full = !small || batch.len() == BATCH || size >= CHUNK as u64;
+            if full && !batch.is_empty() {
+                size = 0;
+                self.job(Job::Batch {
+                    items: std::mem::take(&mut batch),
+                })?;
+            }
+            if !small {
+                self.item(*item)?;
+            }
+        }
+        match batch.is_empty() {
+            true => Ok(()),
+            false => self.job(Job::Batch { items: batch }),
         }
     }
 
@@ -198,6 +230,7 @@ fn work(
         items,
         known,
         spares,
+        spare: Vec::new(),
         tools: Encoder::new(),
         raw: Vec::with_capacity(CHUNK),
     };
@@ -223,34 +256,51 @@ struct Worker<'a> {
     known: &'a Known,
     /// Buffers that come back from the sequencer.
     spares: &'a Receiver<Vec<u8>>,
+    /// One of them that was not given away.
+    spare: Vec<u8>,
     tools: Encoder,
     raw: Vec<u8>,
 }
 
 impl Worker<'_> {
     fn act(&mut self, job: Job) -> Result<Done> {
-        let (item, index, part) = match job {
-            Job::Chunk { item, index } => {
-                let span = self.items[item].span();
-                span.read_chunk(item, index, &mut self.raw)?;
-                (item, index, false)
+        match job {
+            Job::Batch { items } => {
+                let done = items.into_iter().map(|item| {
+                    self.read(item, 0)?;
+                    self.single(item, false)
+                });
+                Ok(Done::Batch(done.collect::<Result<_>>()?))
             }
             Job::Part { item, bytes } => {
                 self.raw = bytes;
-                (item, 0, true)
+                self.single(item, true)
             }
-        };
-        let len = self.raw.len();
-        if !part && self.items[item].len > CHUNK as u64 {
-            return Ok(Done::Chunk {
-                item,
-                index,
-                len,
-                value: chunk_value(index, &self.raw),
-                coded: self.encode(item),
-            });
+            Job::Chunk { item, index } => {
+                self.read(item, index)?;
+                if self.items[item].len <= CHUNK as u64 {
+                    return self.single(item, false);
+                }
+                Ok(Done::Chunk {
+                    item,
+                    index,
+                    len: self.raw.len(),
+                    value: chunk_value(index, &self.raw),
+                    coded: self.encode(item),
+                })
+            }
         }
+    }
+
+    fn read(&mut self, item: usize, index: u64) -> Result<()> {
+        let span = self.items[item].span();
+        span.read_chunk(item, index, &mut self.raw)
+    }
+
+    /// An object of one chunk, which is encoded only if it is new.
+    fn single(&mut self, item: usize, part: bool) -> Result<Done> {
         let id = ObjectId::of(&self.raw);
+        let len = self.raw.len();
         let coded = match self.known.has(&id)? {
             true => None,
             false => Some(self.encode(item)),
@@ -266,10 +316,18 @@ impl Worker<'_> {
 
     fn encode(&mut self, item: usize) -> Coded {
         let element = self.items[item].element.storable();
-        let mut payload = self.spares.try_recv().unwrap_or_default();
+        let mut payload = match self.spare.capacity() {
+            0 => self.spares.try_recv().unwrap_or_default(),
+            _ => std::mem::take(&mut self.spare),
+        };
         let codec = self.tools.encode(&self.raw, element, &mut payload);
         if codec == RAW {
             std::mem::swap(&mut payload, &mut self.raw);
+        }
+        if payload.len() <= SMALL as usize {
+            // Many of these may wait at once, each in the room that it needs and no more.
+            let exact = payload.as_slice().to_vec();
+            self.spare = std::mem::replace(&mut payload, exact);
         }
         Coded {
             codec,

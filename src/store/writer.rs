@@ -255,7 +255,9 @@ impl Known {
         let new = self.new.read().unwrap_or_else(PoisonError::into_inner);
         let own = new.contains(id);
         drop(new);
-        Ok(own || self.store.contains(id)?)
+        // As of the writer's start: what others publish meanwhile is at worst stored twice, while asking the
+        // disk for every new object would cost more than most of them do.
+        Ok(own || self.store.shared.packs.listed_has(id)?)
     }
 
     /// Adds an object that is about to be written; false if this writer has it already.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::base::id::{ChunkValue, id_of_chunks};
+use crate::base::id::{CHUNK, ChunkValue, id_of_chunks};
 use crate::base::{ObjectId, Progress};
 
 use super::super::pack::Mark;
@@ -75,6 +75,7 @@ impl<'a> Sequencer<'a> {
 
     fn take(&mut self, done: Done) -> Result<()> {
         match done {
+            Done::Batch(all) => all.into_iter().try_for_each(|done| self.take(done)),
             Done::Single {
                 item,
                 id,
@@ -134,7 +135,7 @@ impl<'a> Sequencer<'a> {
         let pack = self.output.current()?;
         pack.append(&coded.payload)?;
         let written = record.stored() + pack.end_object(&record)?;
-        let _ = self.spare.send(coded.payload);
+        self.give_back(coded.payload);
         Ok(written)
     }
 
@@ -156,12 +157,19 @@ impl<'a> Sequencer<'a> {
         growing.chunks.push(stored(&coded, at));
         growing.values.push(value);
         self.output.current()?.append(&coded.payload)?;
-        let _ = self.spare.send(coded.payload);
+        self.give_back(coded.payload);
         if index + 1 < self.items[item].span().pieces() {
             self.growing = Some(growing);
             return Ok(());
         }
         self.end_chunks(item, growing)
+    }
+
+    /// Large buffers are used again.
+    fn give_back(&self, buffer: Vec<u8>) {
+        if buffer.capacity() >= CHUNK / 2 {
+            let _ = self.spare.send(buffer);
+        }
     }
 
     fn end_chunks(&mut self, item: usize, growing: Growing) -> Result<()> {
