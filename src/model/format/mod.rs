@@ -3,6 +3,7 @@
 mod opaque;
 pub(crate) mod safetensors;
 mod tiling;
+mod torch;
 
 use std::io;
 
@@ -80,6 +81,21 @@ pub fn scan(file: &dyn ReadAt, name: &str, how: How) -> Result<Scanned> {
             tiling: safetensors::scan(file)?,
             notes: Vec::new(),
         }),
+        extension @ ("pth" | "pt" | "ckpt" | "bin") => match torch::scan(file) {
+            Ok(tiling) => Ok(Scanned {
+                tiling,
+                notes: Vec::new(),
+            }),
+            // `.bin` can be anything.
+            Err(torch::Stop::Refused(torch::Refusal::NotTorch)) if extension == "bin" => {
+                plain(Vec::new())
+            }
+            Err(torch::Stop::Refused(why)) => plain(vec![format!("kept as plain bytes: {why}")]),
+            Err(torch::Stop::Read(error)) => Err(error.into()),
+        },
+        "gguf" => plain(vec![
+            "kept as plain bytes: this mvc does not look into GGUF files".into(),
+        ]),
         _ => plain(Vec::new()),
     }
 }
