@@ -5,10 +5,12 @@
 
 use super::architecture::Architecture;
 use super::error::{EvalError, Result};
-use super::metrics::{self, Measured};
+use super::metrics::Measured;
 use super::network::{Batch, Network, computing, tensor};
+use super::numbers::{floats, integers};
+use super::score;
 use super::suite;
-use super::tensors::{Tensors, floats, integers, show};
+use super::tensors::{Tensors, show};
 use crate::base::config::{Suite, Task};
 use crate::base::progress::{Progress, Unit};
 
@@ -34,7 +36,7 @@ pub fn measure(
     let input = Input::read(architecture, &network, suite, data)?;
     let target = Target::read(suite, data, input.rows)?;
     let outputs = outputs(&network, &input, suite.batch, progress)?;
-    let mut measured = score(suite, &outputs, &target)?;
+    let mut measured = scored(suite, &outputs, &target)?;
     measured.extra = loaded.fit.extra;
     measured.nan_weights = loaded.nan;
     Ok(measured)
@@ -238,7 +240,7 @@ fn outputs(
     Ok(all)
 }
 
-fn score(suite: &Suite, outputs: &Outputs, target: &Target) -> Result<Measured> {
+fn scored(suite: &Suite, outputs: &Outputs, target: &Target) -> Result<Measured> {
     match target {
         Target::Labels(labels) => {
             let [classes] = outputs.shape[..] else {
@@ -261,7 +263,7 @@ fn score(suite: &Suite, outputs: &Outputs, target: &Target) -> Result<Measured> 
                 .enumerate()
                 .map(label)
                 .collect::<Result<Vec<_>>>()?;
-            Ok(metrics::classification(
+            Ok(score::classification(
                 &outputs.values,
                 classes as usize,
                 &labels,
@@ -283,13 +285,13 @@ fn score(suite: &Suite, outputs: &Outputs, target: &Target) -> Result<Measured> 
                 ));
             }
             Ok(match suite.task {
-                Task::Reference => metrics::reference(
+                Task::Reference => score::reference(
                     &outputs.values,
                     values,
                     shape.iter().product::<u64>() as usize,
                 ),
                 Task::Regression | Task::Classification => {
-                    metrics::regression(&outputs.values, values, outputs.rows)
+                    score::regression(&outputs.values, values, outputs.rows)
                 }
             })
         }

@@ -23,7 +23,11 @@ mod measure;
 pub mod metrics;
 #[cfg(feature = "eval")]
 mod network;
+#[cfg(feature = "eval")]
+mod numbers;
 pub mod safetensors;
+#[cfg(feature = "eval")]
+mod score;
 pub mod suite;
 mod tensors;
 pub mod train;

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 #[cfg(feature = "eval")]
 pub(crate) use bert::naming;
 pub use bert::{Activation, Bert, BertConfig};
+#[cfg(feature = "eval")]
 pub(crate) use sequential::label;
 
 use super::error::{EvalError, Result};

@@ -194,7 +194,7 @@ pub(super) fn check_chain(layers: &[Layer], weights: &dyn Tensors) -> Result<()>
             }
             Layer::LayerNorm(Norm { prefix, .. }) => {
                 let shape = read.shape(prefix, "weight").unwrap_or_default();
-                let Some(own) = shape.last().copied() else {
+                let Some(own) = shape.last().copied().filter(|_| !shape.contains(&0)) else {
                     return Err(read.wrong(
                         prefix,
                         &shape,

@@ -13,7 +13,8 @@ use candle_core::{Device, Tensor};
 
 use super::architecture::{Architecture, Fit};
 use super::error::{EvalError, Result};
-use super::tensors::{Tensors, floats};
+use super::numbers::floats;
+use super::tensors::Tensors;
 
 /// A network that is ready to run.
 pub(crate) enum Network {

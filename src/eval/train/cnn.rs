@@ -10,9 +10,9 @@ use super::ops::{Pool, Unfold};
 use super::{Epoch, Options};
 use crate::base::progress::{Progress, Unit};
 use crate::eval::error::{EvalError, Result};
-use crate::eval::metrics::{self, Measured};
+use crate::eval::metrics::Measured;
 use crate::eval::network::computing;
-use crate::eval::safetensors;
+use crate::eval::{safetensors, score};
 
 /// Images that are learned from together.
 const BATCH: usize = 32;
@@ -137,7 +137,7 @@ impl Cnn {
             logits.extend(batch.flatten_all()?.to_vec1::<f32>()?);
         }
         let labels: Vec<usize> = labels.iter().map(|label| *label as usize).collect();
-        Ok(metrics::classification(&logits, CLASSES, &labels))
+        Ok(score::classification(&logits, CLASSES, &labels))
     }
 
     /// `[n, 3, 28, 28]` to `[n, 10]`.

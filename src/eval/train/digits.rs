@@ -71,7 +71,6 @@ fn enlarged(pixels: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::tensors::{floats, integers, memory::Memory};
 
     #[test]
     fn the_file_is_whole() {
@@ -82,8 +81,11 @@ mod tests {
         assert!(labels.iter().all(|label| (0..10).contains(label)));
     }
 
+    #[cfg(feature = "eval")]
     #[test]
     fn the_test_images_are_the_ones_that_pytorch_saw() {
+        use crate::eval::numbers::{floats, integers};
+        use crate::eval::tensors::memory::Memory;
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../shared/workload/cnn/eval.safetensors"
