@@ -43,3 +43,24 @@ pub use tensors::Tensors;
 
 /// True if this mvc can measure and train.
 pub const ENABLED: bool = cfg!(feature = "eval");
+
+#[cfg(test)]
+mod tests {
+    use crate::base::config::Config;
+
+    #[test]
+    fn the_examples_of_the_docs_are_read() {
+        let page = include_str!("../../docs/eval.md");
+        let blocks = page.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split("```").next());
+        let text: String = blocks.filter(|block| block.starts_with('[')).collect();
+        let config = Config::parse(text.as_bytes()).expect(&text);
+        assert_eq!((config.model.len(), config.eval.len()), (2, 1));
+        super::suite::check(&config.eval["digits"]).expect("good");
+        for name in ["cnn", "topics"] {
+            let json = br#"{"model_type":"bert","vocab_size":9,"hidden_size":2,"num_hidden_layers":1,"num_attention_heads":1,
+                "intermediate_size":4,"max_position_embeddings":8}"#;
+            super::Architecture::from(&config.model[name], Some(json)).expect(name);
+        }
+    }
+}

@@ -342,6 +342,13 @@ mod tests {
             say(cnn(4, 15)),
             "layer 5 (linear `f`): `f` is [2, 15], and a multiple of 4 features comes in"
         );
+        let two = architecture("{conv2d='c'},{conv2d='d'}");
+        let weights = cnn(4, 16).with("d.weight", &[1, 3, 1, 1], &[0.0; 3]);
+        let message = two.check(&weights, None).expect_err("bad").to_string();
+        assert!(
+            message.ends_with("`d` is [1, 3, 1, 1], and 4 channels come in"),
+            "{message}"
+        );
         let mut without = cnn(4, 16);
         without.0.remove("f.weight");
         assert_eq!(say(without), "the weights lack `f.weight`");

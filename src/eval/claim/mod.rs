@@ -33,7 +33,7 @@ pub struct Key {
     pub weights: ObjectId,
     /// [`super::Architecture::id`].
     pub architecture: ObjectId,
-    /// The hash of the tokenizer's files, where text goes in; none where token ids or numbers do.
+    /// [`tokenizer_id`]; none where the model has no tokenizer.
     pub tokenizer: Option<ObjectId>,
     /// [`super::suite::id`].
     pub suite: ObjectId,
@@ -71,6 +71,39 @@ impl Key {
             .map(|(own, _)| own.0)
             .collect()
     }
+}
+
+/// The files beside a model that make up its tokenizer, whichever of them there are.
+const TOKENIZER: [&str; 11] = [
+    "added_tokens.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "spiece.model",
+    "spm.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+];
+
+/// True if a file of this name in a model's folder belongs to its tokenizer.
+pub fn is_tokenizer(name: &str) -> bool {
+    TOKENIZER.contains(&name)
+}
+
+/// The id of a tokenizer, of its files' names and the hashes of their bytes, in a domain of its own; none where
+/// there are no files. The order of the files is nothing.
+///
+/// It is part of a key even where a suite takes token ids: they mean something through the tokenizer alone.
+pub fn tokenizer_id<'a>(files: impl IntoIterator<Item = (&'a str, ObjectId)>) -> Option<ObjectId> {
+    let sorted: BTreeMap<&str, ObjectId> = files.into_iter().collect();
+    let mut hasher = IdHasher::in_domain("mvc 1 tokenizer");
+    for (name, id) in &sorted {
+        hasher.update(format!("{name} {id}\n").as_bytes());
+    }
+    (!sorted.is_empty()).then(|| hasher.finish())
 }
 
 /// What was measured of what, and where.

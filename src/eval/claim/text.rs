@@ -206,7 +206,21 @@ fn bare(name: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::{is_tokenizer, tokenizer_id};
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(at in 0usize..700, with in ".{0,9}", drop in 0usize..40) {
+            let text = Claims([("s".to_owned(), claim())].into()).to_text();
+            let (head, tail) = text.split_at(at.min(text.len()));
+            let text = format!("{head}{with}{}", tail.get(drop..).unwrap_or_default());
+            if let Ok(claims) = Claims::parse(text.as_bytes()) {
+                // Whatever is accepted is read the same from its one text.
+                proptest::prop_assert_eq!(Claims::parse(claims.to_text().as_bytes()).expect("own text"), claims);
+            }
+        }
+    }
 
     pub(crate) fn claim() -> Claim {
         let id = |text: &str| ObjectId::of(text.as_bytes());
@@ -284,6 +298,18 @@ pub(super) mod tests {
         assert_eq!(conflict.kind(), Kind::Conflict);
         assert!(conflict.to_string().contains("line 10"), "{conflict}");
         assert!(Claims::parse(b"").is_err(), "an empty file has no version");
+    }
+
+    #[test]
+    fn a_tokenizer_is_its_names_and_bytes() {
+        let (a, b) = (ObjectId::of(b"a"), ObjectId::of(b"b"));
+        let id = |files: &[(&'static str, ObjectId)]| tokenizer_id(files.iter().copied());
+        let whole = id(&[("vocab.txt", a), ("tokenizer.json", b)]);
+        assert_eq!(whole, id(&[("tokenizer.json", b), ("vocab.txt", a)]));
+        assert_ne!(whole, id(&[("tokenizer.json", a), ("vocab.txt", b)]));
+        assert_ne!(whole, id(&[("vocab.txt", a)]));
+        assert_eq!(id(&[]), None);
+        assert!(is_tokenizer("tokenizer.json") && !is_tokenizer("config.json"));
     }
 
     #[test]
