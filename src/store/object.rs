@@ -126,8 +126,31 @@ impl Object {
         Ok(all)
     }
 
-    /// Puts the verified bytes of chunk `index` into `out`, whatever it held.
+    /// Puts the verified bytes of chunk `index` into `out`, whatever it held: from another copy of the object
+    /// where this one is damaged and there is one.
     pub(super) fn decode_chunk(
+        &self,
+        index: u64,
+        tools: &mut Decoder,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let damage = match self.decode_own(index, tools, out) {
+            Err(damage @ StoreError::Damaged { .. }) => damage,
+            done => return done,
+        };
+        let packs = &self.shared.packs;
+        let copy = packs.first_good(&self.record.id, |pack, entry| {
+            if pack.name == self.pack.name {
+                return Err(self.flawed(Flaw::Value(index)));
+            }
+            let record = pack.record(&packs.handles, entry)?;
+            Self::new(&self.shared, pack, record, self.depth).decode_own(index, tools, out)
+        });
+        copy.map_err(|_| damage)
+    }
+
+    /// [`Object::decode_chunk`] from this very pack.
+    pub(super) fn decode_own(
         &self,
         index: u64,
         tools: &mut Decoder,

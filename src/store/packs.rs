@@ -124,7 +124,11 @@ impl Packs {
     }
 
     /// Runs `act`, and once more after listing again if it says `None`, or if a pack was removed meanwhile.
-    fn twice<T>(&self, force: bool, act: impl Fn() -> Result<Option<T>>) -> Result<Option<T>> {
+    fn twice<T>(
+        &self,
+        force: bool,
+        mut act: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         match act() {
             Ok(None) => match self.refresh(force)? {
                 true => act(),
@@ -152,7 +156,7 @@ impl Packs {
     pub(super) fn first_good<T>(
         &self,
         id: &ObjectId,
-        open: impl Fn(&Arc<Pack>, &Entry) -> Result<T>,
+        mut open: impl FnMut(&Arc<Pack>, &Entry) -> Result<T>,
     ) -> Result<T> {
         let found = self.twice(true, || {
             let (places, unusable) = self.scan(id, false)?;

@@ -309,7 +309,7 @@ impl Checker<'_> {
         }
         let checked = self
             .stored(object, index)
-            .and_then(|()| object.decode_chunk(index, &mut self.tools, &mut self.bytes));
+            .and_then(|()| object.decode_own(index, &mut self.tools, &mut self.bytes));
         match checked {
             Ok(()) => self.good += self.bytes.len() as u64,
             Err(error) => self.found.object(object.pack().name, object.id(), &error),

@@ -101,11 +101,18 @@ impl Writer {
                 tmp: layout::tmp(dir),
                 current: None,
                 sealed: Vec::new(),
+                limit: PACK,
             },
             store,
             failed: false,
             _lock: lock,
         })
+    }
+
+    /// Splits packs at another length.
+    #[cfg(test)]
+    pub(super) fn split_at(&mut self, limit: u64) {
+        self.output.limit = limit;
     }
 
     /// Reads, names, encodes and appends these objects, by several threads; objects that the store has already
@@ -275,13 +282,14 @@ pub(super) struct Output {
     tmp: std::path::PathBuf,
     current: Option<PackWriter>,
     sealed: Vec<Sealed>,
+    limit: u64,
 }
 
 impl Output {
     /// The pack that the next object goes into.
     pub(super) fn for_object(&mut self) -> Result<&mut PackWriter> {
         // Sealed packs hold files open, so that a huge put has larger packs instead of many.
-        let limit = PACK << (self.sealed.len() / 64).min(16);
+        let limit = self.limit << (self.sealed.len() / 64).min(16);
         if self
             .current
             .as_ref()

@@ -65,6 +65,29 @@ fn a_failure_at_any_point_leaves_a_store_that_verifies_and_a_put_that_can_be_rep
 }
 
 #[test]
+fn parts_are_published_before_what_they_are_parts_of() {
+    let large = vec![weights(6 << 20, 3)];
+    for at in 0.. {
+        let sandbox = Sandbox::new();
+        let faulty = Arc::new(Faulty {
+            at,
+            dead: true,
+            seen: Mutex::default(),
+        });
+        let store = Store::open(Fs::with_faults(faulty.clone()), &sandbox.path()).expect("opened");
+        let done = put_split(&store, &large, Element::Bytes, 2 << 20);
+        if faulty.seen.lock().expect("not poisoned").len() <= at {
+            done.expect("no fault");
+            assert!(sandbox.files("packs").len() > 4);
+            break;
+        }
+        assert!(done.is_err());
+        // Packs may be there or not, but nothing that is there lacks anything.
+        holds(&sandbox.store(), &[]);
+    }
+}
+
+#[test]
 fn a_fault_on_the_target_of_a_copy_is_an_error() {
     let sandbox = Sandbox::new();
     let bytes = weights(3 * CHUNK, 1);

@@ -92,7 +92,7 @@ fn overwrite_new(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn damage_is_told_by_object_and_other_copies_are_used() {
+fn damage_is_told_by_object_and_spares_the_others() {
     let sandbox = Sandbox::new();
     let (hurt, fine) = (weights(CHUNK, 1), weights(CHUNK, 2));
     put(&sandbox.store(), &[hurt.clone(), fine.clone()], F32).expect("put");
@@ -122,6 +122,26 @@ fn damage_is_told_by_object_and_other_copies_are_used() {
     let failed = store.copy_out(&jobs, &Silent).expect("copied");
     assert_eq!(failed.len(), 1);
     assert_eq!((failed[0].job, failed[0].error.kind()), (0, Kind::Damaged));
+}
+
+#[test]
+fn another_copy_serves_where_one_is_damaged() {
+    let (here, there) = (Sandbox::new(), Sandbox::new());
+    let all = [weights(2 * CHUNK, 1), weights(CHUNK, 2)];
+    put(&here.store(), &all, F32).expect("put");
+    put(&there.store(), &all[..1], F32).expect("put");
+    let [pack, _] = pack_and_index(&here);
+    let [copy, _] = pack_and_index(&there);
+    let mut bytes = std::fs::read(&pack).expect("read");
+    bytes[1000] ^= 1;
+    overwrite(&pack, &bytes);
+    let id = ObjectId::of(&all[0]);
+    assert!(here.store().read(&id, u64::MAX).is_err());
+    let name = copy.file_name().expect("it has one");
+    std::fs::copy(&copy, here.path().join("packs").join(name)).expect("copied");
+    let store = here.store();
+    assert_eq!(store.read(&id, u64::MAX).expect("read"), all[0]);
+    assert_ne!(store.verify(&Silent).expect("verified").damage, []);
 }
 
 #[test]

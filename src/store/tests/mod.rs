@@ -80,7 +80,13 @@ fn item(bytes: &Vec<u8>, element: Element) -> PutItem<'_> {
 
 /// Puts these in one pack.
 fn put(store: &Store, all: &[Vec<u8>], element: Element) -> Result<Vec<Put>> {
+    put_split(store, all, element, u64::MAX >> 16)
+}
+
+/// Puts these in packs that take no further object above `limit` bytes.
+fn put_split(store: &Store, all: &[Vec<u8>], element: Element, limit: u64) -> Result<Vec<Put>> {
     let mut writer = store.writer()?;
+    writer.split_at(limit);
     let items: Vec<_> = all.iter().map(|bytes| item(bytes, element)).collect();
     let puts = writer.put_all(&items, &Silent)?;
     writer.finish()?;

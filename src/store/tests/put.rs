@@ -137,6 +137,19 @@ fn large_literals_share_their_parts() {
 }
 
 #[test]
+fn packs_are_split_between_objects() {
+    let sandbox = Sandbox::new();
+    let all: Vec<_> = (0..6).map(|seed| weights(2 * CHUNK, seed)).collect();
+    put_split(&sandbox.store(), &all, F32, 3 << 20).expect("put");
+    assert_eq!(sandbox.files("packs").len(), 3 * 2);
+    holds(&sandbox.store(), &all);
+    let large = vec![weights(6 << 20, 7)];
+    put_split(&sandbox.store(), &large, Element::Bytes, 1 << 20).expect("put");
+    assert!(sandbox.files("packs").len() > 5 * 2);
+    holds(&sandbox.store(), &large);
+}
+
+#[test]
 fn ranges_of_an_object_are_verified_reads() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();
