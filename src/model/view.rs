@@ -266,14 +266,11 @@ fn copy_box(
     });
     let run = ((inner.count - 1) * inner.from + 1) * size as u64;
     let gap = sides.last().map_or(0, |side| side.from * size as u64);
-    let page_size = match gap > PAGE {
-        // Runs that lie far apart are read alone.
-        true => run.clamp(1, PAGE),
-        false => PAGE,
-    };
+    // Runs that lie far apart are read alone: a read costs about as much as copying some KiB.
+    let alone = gap > run.saturating_mul(4).max(8 << 10);
     let mut page = Page {
         source,
-        size: page_size.max(size as u64),
+        size: if alone { run.min(PAGE) } else { PAGE },
         start: 0,
         bytes: Vec::new(),
     };
@@ -283,10 +280,15 @@ fn copy_box(
             index.iter().zip(&sides).map(|(i, s)| i * step(s)).sum()
         };
         let (from, to) = (at(|s| s.from), at(|s| s.to));
-        for i in 0..inner.count {
-            let element = page.read(start + (from + i * inner.from) * size as u64, size)?;
-            let to = (to + i * inner.to) as usize * size;
-            out[to..to + size].copy_from_slice(element);
+        if run <= PAGE {
+            let bytes = page.read(start + from * size as u64, run as usize)?;
+            copy_run(size, bytes, inner, out, to as usize);
+        } else {
+            for i in 0..inner.count {
+                let element = page.read(start + (from + i * inner.from) * size as u64, size)?;
+                let to = (to + i * inner.to) as usize * size;
+                out[to..to + size].copy_from_slice(element);
+            }
         }
         let step = index.iter_mut().zip(&sides).rev().find_map(|(i, side)| {
             *i += 1;
@@ -299,6 +301,39 @@ fn copy_box(
         if step.is_none() {
             return Ok(());
         }
+    }
+}
+
+/// Copies the elements of one side, the first of which is the first of `from`, to element `at` of `out`.
+fn copy_run(size: usize, from: &[u8], side: Side, out: &mut [u8], at: usize) {
+    fn of<const N: usize>(from: &[u8], side: Side, out: &mut [u8], at: usize) {
+        let from = from
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .step_by(side.from.max(1) as usize);
+        let to = out.as_chunks_mut::<N>().0.iter_mut().skip(at);
+        let to = to.step_by(side.to.max(1) as usize);
+        match side.from {
+            // A stride of 0 repeats one element.
+            0 => {
+                let first = from.take(1).copied().cycle();
+                to.zip(first)
+                    .take(side.count as usize)
+                    .for_each(|(to, from)| *to = from);
+            }
+            _ => {
+                let pairs = to.zip(from).take(side.count as usize);
+                pairs.for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+    match size {
+        1 => of::<1>(from, side, out, at),
+        2 => of::<2>(from, side, out, at),
+        4 => of::<4>(from, side, out, at),
+        8 => of::<8>(from, side, out, at),
+        _ => of::<16>(from, side, out, at),
     }
 }
 

@@ -77,13 +77,18 @@ fn f8_e4m3(bits: u8) -> f64 {
 }
 
 /// The value nearest to `value` that the dtype can hold, ties to even, widened again; `None` where that is not
-/// worked out here.
+/// worked out here. NaN becomes any number.
 pub(super) fn round(dtype: &Dtype, value: f64) -> Option<f64> {
     match dtype {
         Dtype::F32 => Some(f64::from(value as f32)),
         Dtype::F64 => Some(value),
         Dtype::F16 => Some(half::f16::from_f32(odd(value)).to_f64()),
-        Dtype::BF16 => Some(half::bf16::from_f32(odd(value)).to_f64()),
+        Dtype::BF16 => {
+            // Half of the last place that stays, less one for an even value, carries into it.
+            let bits = odd(value).to_bits();
+            let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+            Some(f64::from(f32::from_bits(rounded)))
+        }
         _ => None,
     }
 }
@@ -142,6 +147,17 @@ mod tests {
         }
         let below = tie - (-52f64).exp2();
         assert_eq!(round(below), Some(1.0));
-        assert_eq!(round(-3.5), Some(-3.5));
+        for value in [
+            -3.5,
+            1e-40,
+            f64::MAX,
+            -f64::from(f32::MAX),
+            f64::INFINITY,
+            0.1,
+            65504.9,
+        ] {
+            let expected = half::bf16::from_f32(odd(value)).to_f64();
+            assert_eq!(round(value), Some(expected), "{value}");
+        }
     }
 }

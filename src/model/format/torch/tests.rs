@@ -191,6 +191,12 @@ fn archives_that_lie_are_plain_bytes() {
         let note = note(&file, "alone.pt");
         assert!(note.contains(why), "{note:?} should say {why:?}");
     }
+    // The second entry's header inside of the bytes of the first, which are made longer.
+    let mut inside = good.clone();
+    let (first, second) = (find(&good, DIRECTORY, 0), find(&good, LOCAL, 1));
+    let longer = (second as u32).to_le_bytes();
+    inside[first + 20..first + 28].copy_from_slice(&[longer, longer].concat());
+    assert!(note(&inside, "x.pt").contains("entries that overlap"));
     // Two records of one entry.
     let (a, b) = (find(&good, DIRECTORY, 0), find(&good, DIRECTORY, 1));
     let mut twice = good[..b].to_vec();
