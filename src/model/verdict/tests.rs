@@ -1,6 +1,7 @@
 //! Models that were treated in known ways.
 
 use super::*;
+use crate::base::Dtype;
 use crate::base::progress::Silent;
 use crate::model::diff::{compare, layout};
 use crate::model::manifest::Manifest;
