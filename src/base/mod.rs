@@ -18,6 +18,7 @@ pub mod patterns;
 pub mod progress;
 pub mod source;
 pub mod text;
+pub mod walk;
 
 pub use dtype::Dtype;
 pub use fs::Fs;
