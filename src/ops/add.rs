@@ -1,0 +1,303 @@
+//! `mvc add`: weights into the store, their sidecars into the index; anything else goes to `git add`.
+
+use serde::Serialize;
+
+use super::error::{During, Error, Result};
+use super::state::Stamp;
+use super::tracked::{self, Tracked, sidecar_path};
+use super::weights::{self, Opened};
+use super::workspace::Workspace;
+use super::{materialise, track};
+use crate::base::{Kind, ObjectId, Progress, RepoPath};
+use crate::model::{How, Manifest};
+use crate::store::Writer;
+
+/// What `add` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Track files as plain bytes, whatever they look like.
+    pub opaque: bool,
+}
+
+/// One weights file that was added.
+#[derive(Clone, Debug, Serialize)]
+pub struct Added {
+    /// The weights file.
+    pub path: RepoPath,
+    /// How many tensors it holds.
+    pub tensors: usize,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Bytes that the store grew by.
+    pub written: u64,
+    /// True if it had no sidecar before.
+    pub new: bool,
+    /// What its owner should know.
+    pub notes: Vec<String>,
+}
+
+/// What `add` did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Weights whose sidecars changed.
+    pub added: Vec<Added>,
+    /// Weights that are what their sidecars say.
+    pub unchanged: Vec<RepoPath>,
+    /// Other files, handed to git.
+    pub plain: Vec<RepoPath>,
+    /// Plain files so large that they look like weights.
+    pub large: Vec<RepoPath>,
+}
+
+/// A file in plain git that is larger than this draws a warning.
+pub const LARGE: u64 = 10 << 20;
+
+/// Adds what was named: files, or folders with all weights in them.
+pub fn run(
+    ws: &Workspace,
+    paths: &[String],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let config = ws.config()?;
+    let patterns = config.patterns()?;
+    let known = tracked::of_worktree(ws)?;
+    let candidates = track::matching(ws, &config)?;
+    let is_weights = |path: &RepoPath| {
+        known.contains_key(path) || (patterns.matches(path) && candidates.contains(path))
+    };
+    let mut chosen: std::collections::BTreeSet<RepoPath> = std::collections::BTreeSet::new();
+    let mut plain = Vec::new();
+    let mut folders = Vec::new();
+    for typed in paths {
+        let here = typed == "." && ws.prefix().is_empty();
+        let path = if here { None } else { Some(ws.path(typed)?) };
+        let full = path
+            .as_ref()
+            .map_or_else(|| ws.root().to_owned(), |path| ws.on_disk(path));
+        match path {
+            Some(path) if is_weights(&path) => {
+                chosen.insert(path);
+            }
+            path if full.is_dir() => {
+                let prefix = path
+                    .as_ref()
+                    .map_or(String::new(), |path| format!("{}/", path.as_str()));
+                let inside = |weights: &&RepoPath| weights.as_str().starts_with(&prefix);
+                chosen.extend(known.keys().chain(&candidates).filter(inside).cloned());
+                folders.push(prefix);
+            }
+            Some(path) => plain.push(path),
+            None => {}
+        }
+    }
+    let mut report = weights(
+        ws,
+        &chosen.into_iter().collect::<Vec<_>>(),
+        options,
+        progress,
+    )?;
+    if options.opaque && !plain.is_empty() {
+        let message = format!("{} is not among the tracked files", plain[0]);
+        return Err(Error::advised(
+            Kind::NotFound,
+            message,
+            format!("run `mvc track '{}'` first", plain[0]),
+        ));
+    }
+    report.large = plain
+        .iter()
+        .filter(|path| is_large(ws, path))
+        .cloned()
+        .collect();
+    if !plain.is_empty() {
+        ws.git().stage(&plain)?;
+    }
+    if !folders.is_empty() {
+        let mut inside = ws.git().modified()?;
+        inside.extend(ws.git().untracked()?);
+        inside.retain(|path| {
+            folders
+                .iter()
+                .any(|folder| path.as_str().starts_with(folder))
+        });
+        report
+            .large
+            .extend(inside.iter().filter(|path| is_large(ws, path)).cloned());
+        ws.git().stage(&inside)?;
+        plain.extend(inside);
+    }
+    report.plain = plain;
+    Ok(report)
+}
+
+/// True for a file that is large enough to look like weights.
+pub fn is_large(ws: &Workspace, path: &RepoPath) -> bool {
+    ws.on_disk(path)
+        .symlink_metadata()
+        .is_ok_and(|stat| stat.is_file() && stat.len() > LARGE)
+}
+
+/// Stores weights and stages their sidecars. Objects are durable before any sidecar names them.
+pub fn weights(
+    ws: &Workspace,
+    paths: &[RepoPath],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let staged = store(ws, paths, options, progress)?;
+    let sidecars: Vec<RepoPath> = staged
+        .report
+        .added
+        .iter()
+        .map(|added| sidecar_path(&added.path))
+        .collect();
+    let unchanged: Vec<RepoPath> = staged.report.unchanged.iter().map(sidecar_path).collect();
+    let all: Vec<RepoPath> = sidecars.into_iter().chain(unchanged).collect();
+    if !all.is_empty() {
+        ws.git().stage(&all)?;
+    }
+    Ok(staged.report)
+}
+
+/// Sidecars that were written, and what they replaced.
+pub struct Staged {
+    /// What was done.
+    pub report: Report,
+    /// Each sidecar's text before, `None` where there was none.
+    pub before: Vec<(RepoPath, Option<Tracked>)>,
+}
+
+/// Stores weights and writes their sidecars, staging nothing.
+pub fn store(
+    ws: &Workspace,
+    paths: &[RepoPath],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Staged> {
+    let mut report = Report::default();
+    let state = ws.state()?;
+    let mut writer: Option<Writer> = None;
+    let mut pending: Vec<Pending> = Vec::new();
+    for path in paths {
+        let known = tracked::in_worktree(ws, path)?;
+        let opened = match weights::lstat(ws, path)? {
+            Some(_) => weights::open(ws, path)?,
+            None if known.is_some() => {
+                let message = format!("{path} is gone from the work tree");
+                let hint = format!(
+                    "`mvc restore {path}` brings it back, `git rm {}` lets it go",
+                    sidecar_path(path)
+                );
+                return Err(Error::advised(Kind::NotFound, message, hint));
+            }
+            None => {
+                return Err(Error::refused(
+                    Kind::NotFound,
+                    format!("there is no file {path}"),
+                ));
+            }
+        };
+        let before = known
+            .as_ref()
+            .map(|known| tracked::manifest(ws, path, known))
+            .transpose();
+        // A sidecar that cannot be read (a merge left markers in it) is no reason not to write a good one.
+        let before: Option<Manifest> = before.unwrap_or(None);
+        let proved = state.stamp(path).is_some_and(|stamp| {
+            stamp.proves(&opened.stat)
+                && known
+                    .as_ref()
+                    .is_some_and(|known| known.id == stamp.sidecar)
+        });
+        let same_mode = known
+            .as_ref()
+            .is_some_and(|known| known.executable == opened.executable);
+        if !options.opaque && same_mode && before.is_some() && is_stored(ws, before.as_ref())? {
+            let known_id = known.as_ref().map(|known| known.id);
+            if proved || holds(&opened, before.as_ref(), progress)? {
+                opened.unchanged(ws)?;
+                if let Some(id) = known_id.filter(|_| !proved) {
+                    ws.update_state(|state| state.set(path, Stamp::now(id, opened.stat)))?;
+                }
+                report.unchanged.push(path.clone());
+                continue;
+            }
+        }
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => none.insert(ws.store().writer()?),
+        };
+        let how = How {
+            opaque: options.opaque,
+        };
+        let stored = weights::put(writer, &opened, before.as_ref(), how, progress)
+            .during(|| format!("cannot add {path}"))?;
+        opened.unchanged(ws)?;
+        let text = tracked::render(&stored.manifest, writer)?;
+        report.added.push(Added {
+            path: path.clone(),
+            tensors: stored.manifest.count(),
+            bytes: opened.stat.size,
+            written: stored.written,
+            new: known.is_none(),
+            notes: stored.notes,
+        });
+        pending.push(Pending {
+            path: path.clone(),
+            text,
+            opened,
+            known,
+        });
+    }
+    if let Some(writer) = writer {
+        writer.finish()?;
+    }
+    let before = publish(ws, pending)?;
+    Ok(Staged { report, before })
+}
+
+struct Pending {
+    path: RepoPath,
+    text: Vec<u8>,
+    opened: Opened,
+    known: Option<Tracked>,
+}
+
+/// Writes sidecars and stamps their weights; the objects are durable by now.
+fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<Vec<(RepoPath, Option<Tracked>)>> {
+    let mut before = Vec::new();
+    let mut paths = Vec::new();
+    for Pending {
+        path,
+        text,
+        opened,
+        known,
+    } in pending
+    {
+        let id = ObjectId::of(&text);
+        let mode = if opened.executable { 0o755 } else { 0o644 };
+        ws.fs()
+            .replace(&ws.on_disk(&sidecar_path(&path)), &text, mode)?;
+        ws.update_state(|state| state.set(&path, Stamp::now(id, opened.stat)))?;
+        paths.push(path.clone());
+        before.push((path, known));
+    }
+    if !paths.is_empty() {
+        materialise::restamp(ws, &paths)?;
+    }
+    Ok(before)
+}
+
+fn holds(opened: &Opened, manifest: Option<&Manifest>, progress: &dyn Progress) -> Result<bool> {
+    manifest.map_or(Ok(false), |manifest| {
+        weights::holds(opened, manifest, progress)
+    })
+}
+
+/// True if every object of the manifest is in the store: only then is an unchanged file nothing to add.
+fn is_stored(ws: &Workspace, manifest: Option<&Manifest>) -> Result<bool> {
+    manifest.map_or(Ok(false), |manifest| {
+        Ok(materialise::absent(ws, manifest)?.is_empty())
+    })
+}

@@ -1,0 +1,242 @@
+//! `mvc checkout`: another version in the work tree, weights and all.
+//!
+//! Weights are written and verified beside their places before git moves HEAD, and renamed after it has: where
+//! anything refuses, nothing has changed.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::error::{Error, Result};
+use super::materialise::{self, Unrestored};
+use super::reconcile;
+use super::tracked::{self, Tracked, TrackedFiles, same};
+use super::weights::{self, Condition};
+use super::workspace::{Workspace, if_found};
+use crate::base::text::count;
+use crate::base::{Kind, Progress, RepoPath};
+use crate::repo::{CommitId, Talk, Target};
+
+/// What `checkout` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The revision; HEAD where only a new branch is asked for.
+    pub revision: Option<String>,
+    /// A new branch to make there.
+    pub new_branch: Option<String>,
+    /// Overwrite uncommitted changes.
+    pub force: bool,
+    /// Whether git and the user's hooks may talk to the user.
+    pub talk: Option<Talk>,
+}
+
+/// What `checkout` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The commit that is checked out now.
+    pub commit: CommitId,
+    /// Its branch; `None` for a detached HEAD.
+    pub branch: Option<String>,
+    /// Weights that were written.
+    pub written: Vec<RepoPath>,
+    /// Weights that were removed because this version has none of them.
+    pub removed: Vec<RepoPath>,
+    /// Weights with uncommitted changes that both versions have alike, and that stayed.
+    pub kept: Vec<RepoPath>,
+    /// Weights that changed while this ran, and were left alone.
+    pub left: Vec<RepoPath>,
+    /// Weights that could not be restored.
+    pub unrestored: Vec<Unrestored>,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Checks out.
+pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    reconcile::run(ws, progress)?;
+    let Goal { commit, follow } = goal(ws, options.revision.as_deref())?;
+    let plan = plan(ws, &commit, options.force, progress)?;
+    let prepared = materialise::prepare(ws, &plan.write, progress)?;
+    let branches = ws.repo().branches()?;
+    let local = options
+        .revision
+        .as_deref()
+        .filter(|typed| branches.iter().any(|branch| branch.name == **typed));
+    let target = match (&options.new_branch, local, &follow) {
+        (Some(name), _, _) => Target::New {
+            name,
+            start: options.revision.as_ref().map(|_| commit),
+        },
+        (None, Some(branch), _) => Target::Branch(branch),
+        (None, None, Some(remote)) => Target::Follow(remote),
+        (None, None, None) => Target::Detached(commit),
+    };
+    ws.git()
+        .switch(target, options.force, options.talk.unwrap_or(Talk::Capture))?;
+    let unrestored = prepared.failed.clone();
+    let installed = prepared.install(ws)?;
+    let mut left = installed.left;
+    let mut removed = Vec::new();
+    for (path, stat) in plan.remove {
+        if weights::lstat(ws, &path)? == Some(stat) {
+            materialise::remove(ws, &path)?;
+            removed.push(path);
+        } else {
+            left.push(path);
+        }
+    }
+    ws.update_state(|state| {
+        for (path, stamp) in plan.stamp {
+            state.set(&path, stamp);
+        }
+        for failed in &unrestored {
+            state.mark(&failed.path, &failed.problem);
+        }
+    })?;
+    let branch = ws.repo().head()?.branch().map(ToOwned::to_owned);
+    let (written, bytes) = (installed.written, installed.bytes);
+    Ok(Report {
+        commit,
+        branch,
+        written,
+        removed,
+        kept: plan.kept,
+        left,
+        unrestored,
+        bytes,
+    })
+}
+
+/// The commit to go to, and the branch of a remote that a new local one should follow.
+struct Goal {
+    commit: CommitId,
+    follow: Option<String>,
+}
+
+/// As git guesses: a name that only one remote has as a branch stands for that branch.
+fn goal(ws: &Workspace, typed: Option<&str>) -> Result<Goal> {
+    let typed = typed.unwrap_or("HEAD");
+    let unknown = match ws.repo().resolve(typed) {
+        Ok(commit) => {
+            return Ok(Goal {
+                commit,
+                follow: None,
+            });
+        }
+        Err(e) => e,
+    };
+    let remotes = ws.repo().remote_branches()?;
+    let mut same = remotes
+        .into_iter()
+        .filter(|branch| branch.name.split_once('/').is_some_and(|(_, b)| b == typed));
+    match (same.next(), same.next()) {
+        (Some(branch), None) => Ok(Goal {
+            commit: branch.commit,
+            follow: Some(branch.name),
+        }),
+        _ => Err(unknown.into()),
+    }
+}
+
+#[derive(Default)]
+struct Plan {
+    write: Vec<(RepoPath, Tracked)>,
+    remove: Vec<(RepoPath, super::state::Stat)>,
+    stamp: Vec<(RepoPath, super::state::Stamp)>,
+    kept: Vec<RepoPath>,
+}
+
+/// What has to be done to the weights, decided before anything is touched.
+fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress) -> Result<Plan> {
+    let target = tracked::of_commit(ws, commit)?;
+    let head = match if_found(ws.repo().resolve("HEAD"))? {
+        Some(head) => tracked::of_commit(ws, &head)?,
+        None => TrackedFiles::new(),
+    };
+    let here = tracked::of_worktree(ws)?;
+    let state = ws.state()?;
+    let mut plan = Plan::default();
+    let mut dirty = Vec::new();
+    let stamped = state.stamped().map(|(path, _)| path);
+    let paths: BTreeSet<RepoPath> = target
+        .keys()
+        .chain(here.keys())
+        .cloned()
+        .chain(stamped)
+        .collect();
+    for path in paths {
+        let wanted = target.get(&path);
+        let Some(stat) = weights::lstat(ws, &path)? else {
+            if let Some(wanted) = wanted {
+                plan.write.push((path, wanted.clone()));
+            }
+            continue;
+        };
+        let condition = match here.get(&path) {
+            Some(tracked) => weights::condition(ws, &state, &path, tracked, progress).map(
+                |(condition, stamp)| {
+                    plan.stamp.extend(stamp.map(|stamp| (path.clone(), stamp)));
+                    condition
+                },
+            ),
+            None if state.stamp(&path).is_some_and(|stamp| stamp.proves(&stat)) => {
+                Ok(Condition::Clean)
+            }
+            None => Ok(Condition::Modified),
+        };
+        // A sidecar that cannot be read proves nothing.
+        let clean = matches!(condition, Ok(Condition::Clean));
+        match (wanted, clean) {
+            (Some(wanted), true) if same(here.get(&path), Some(wanted)) => {}
+            (Some(wanted), true) => plan.write.push((path, wanted.clone())),
+            (Some(wanted), false) if already(ws, &path, wanted, progress)? => {
+                plan.stamp
+                    .push((path.clone(), super::state::Stamp::now(wanted.id, stat)));
+            }
+            (Some(wanted), false) if force => plan.write.push((path, wanted.clone())),
+            // As git does with files that are alike in both commits: the changes stay.
+            (Some(wanted), false) if same(head.get(&path), Some(wanted)) => plan.kept.push(path),
+            (Some(_), false) => dirty.push(path),
+            (None, true) if head.contains_key(&path) || state.stamp(&path).is_some() => {
+                plan.remove.push((path, stat));
+            }
+            (None, false) if force && head.contains_key(&path) => plan.remove.push((path, stat)),
+            (None, false) if head.contains_key(&path) => dirty.push(path),
+            (None, _) => {}
+        }
+    }
+    if dirty.is_empty() {
+        Ok(plan)
+    } else {
+        Err(refusal(&dirty))
+    }
+}
+
+/// True if a file holds what is wanted already, whatever its stamp says.
+fn already(
+    ws: &Workspace,
+    path: &RepoPath,
+    wanted: &Tracked,
+    progress: &dyn Progress,
+) -> Result<bool> {
+    let Ok(manifest) = tracked::manifest(ws, path, wanted) else {
+        return Ok(false);
+    };
+    weights::holds(&weights::open(ws, path)?, &manifest, progress)
+}
+
+fn refusal(dirty: &[RepoPath]) -> Error {
+    let names: Vec<String> = dirty.iter().map(ToString::to_string).collect();
+    let what = count(dirty.len(), "weights file");
+    Error::advised(
+        Kind::WouldOverwrite,
+        format!(
+            "uncommitted weights would be overwritten: {what}: {}",
+            names.join(", ")
+        ),
+        format!(
+            "`mvc commit` records them, `mvc restore {}` gives them up",
+            names.join(" ")
+        ),
+    )
+}

@@ -1,0 +1,335 @@
+//! `mvc commit`: a version of the work tree's weights, with the configs and metrics that belong to it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::error::{During, Error, Result};
+use super::metrics;
+use super::state::Stamp;
+use super::tracked::{self, sidecar_path};
+use super::weights;
+use super::workspace::Workspace;
+use super::{add, blocks, track};
+use crate::base::config::{self, Config};
+use crate::base::patterns::FilePatterns;
+use crate::base::{Kind, Progress, RepoPath, fs};
+use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
+
+/// What `commit` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Whether modified and deleted files that git tracks are committed too.
+    pub all: bool,
+    /// Metrics to record in `metrics.json` first.
+    pub metrics: Vec<(String, String)>,
+    /// The message; without one git opens the user's editor.
+    pub message: Option<String>,
+    /// What else the git program is told: amend, sign-off and the like.
+    pub git: CommitOptions,
+    /// Whether git and the user's hooks may talk to the user.
+    pub talk: Option<Talk>,
+}
+
+/// What `commit` did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The commit; `None` where there was nothing to commit.
+    pub commit: Option<CommitId>,
+    /// The branch it is on; `None` for a detached HEAD.
+    pub branch: Option<String>,
+    /// The first line of its message.
+    pub subject: String,
+    /// Weights whose versions it records anew.
+    pub weights: Vec<add::Added>,
+    /// Weights that lost their sidecar in it.
+    pub removed: Vec<RepoPath>,
+    /// Bytes that the store grew by.
+    pub written: u64,
+    /// Files that changed and are not in it.
+    pub left_out: Vec<RepoPath>,
+    /// Files in it that are so large that they look like weights.
+    pub large: Vec<RepoPath>,
+}
+
+/// Commits. A refusal leaves HEAD, the index, the sidecars and the weights as they were.
+pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    preflight(ws)?;
+    let config = ws.config()?;
+    let index = fs::read_if_present(ws.repo().index_path(), u64::MAX)?;
+    let metrics_path = metrics::default_path()?;
+    let metrics_before = fs::read_if_present(&ws.on_disk(&metrics_path), metrics::LIMIT)?;
+    let mut undo = Undo {
+        ws,
+        index,
+        sidecars: Vec::new(),
+        metrics: None,
+        armed: true,
+    };
+    if !options.metrics.is_empty() {
+        undo.metrics = Some((metrics_path, metrics_before));
+        metrics::record(ws, &options.metrics)?;
+    }
+    blocks::refresh(ws, &config)?;
+    let (present, gone) = weights_of(ws, &config)?;
+    let staged = add::store(ws, &present, &add::Options::default(), progress)?;
+    undo.sidecars = staged.before;
+    let mut paths: BTreeSet<RepoPath> = staged
+        .report
+        .added
+        .iter()
+        .map(|added| &added.path)
+        .chain(&staged.report.unchanged)
+        .map(sidecar_path)
+        .collect();
+    paths.extend(belonging(ws, &config)?);
+    ws.git().stage(&paths.into_iter().collect::<Vec<_>>())?;
+    let mut removed = Vec::new();
+    if options.all {
+        ws.git().stage(&ws.git().modified()?)?;
+        let sidecars: Vec<RepoPath> = gone.iter().map(sidecar_path).collect();
+        ws.git().remove_cached(&sidecars)?;
+        removed = gone;
+    }
+    let staged_now = ws.git().staged()?;
+    let large = large(ws, &staged_now);
+    let subject = options
+        .message
+        .as_deref()
+        .and_then(|m| m.lines().next())
+        .unwrap_or_default()
+        .to_owned();
+    let branch = branch(&ws.repo().head()?);
+    let report = |commit, left_out| Report {
+        commit,
+        branch,
+        subject,
+        written: staged.report.added.iter().map(|added| added.written).sum(),
+        weights: staged.report.added,
+        removed: removed.clone(),
+        left_out,
+        large,
+    };
+    let may_be_empty =
+        options.git.allow_empty || options.git.amend || ws.repo().in_progress().is_some();
+    if staged_now.is_empty() && !may_be_empty {
+        undo.armed = false;
+        return Ok(report(None, left_out(ws)?));
+    }
+    let talk = options.talk.unwrap_or(Talk::Capture);
+    let commit = match ws
+        .git()
+        .commit(options.message.as_deref(), &options.git, talk)?
+    {
+        Committed::Made(commit) => commit,
+        Committed::Nothing => {
+            undo.armed = false;
+            return Ok(report(None, left_out(ws)?));
+        }
+    };
+    undo.armed = false;
+    for path in &removed {
+        ws.fs().remove_file(&ws.on_disk(&sidecar_path(path)))?;
+        ws.update_state(|state| state.forget(path))?;
+    }
+    Ok(report(Some(commit), left_out(ws)?))
+}
+
+/// What would make a commit wrong before anything is touched.
+fn preflight(ws: &Workspace) -> Result<()> {
+    let conflicted: BTreeSet<RepoPath> = ws
+        .repo()
+        .index()?
+        .into_iter()
+        .filter(|file| file.stage != 0)
+        .map(|file| file.path)
+        .collect();
+    if let Some(path) = conflicted.first() {
+        let message = format!("{path} has conflicts");
+        let hint = format!("take one side, as in `git checkout --ours {path} && git add {path}`");
+        return Err(Error::advised(Kind::Conflict, message, hint));
+    }
+    let state = ws.state()?;
+    for (path, tracked) in tracked::of_worktree(ws)? {
+        let Some(reason) = state.pending(&path) else {
+            continue;
+        };
+        let current = state
+            .stamp(&path)
+            .is_some_and(|stamp: &Stamp| stamp.sidecar == tracked.id);
+        if !current && weights::lstat(ws, &path)?.is_some() {
+            let hint = format!(
+                "`mvc add {path}` makes the weights the next version, `mvc restore {path}` takes the sidecar's"
+            );
+            return Err(Error::advised(
+                Kind::WouldOverwrite,
+                format!("{path} is undecided: {reason}"),
+                hint,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The weights files of the work tree, and those that are gone from it although their sidecar is there.
+fn weights_of(ws: &Workspace, config: &Config) -> Result<(Vec<RepoPath>, Vec<RepoPath>)> {
+    let mut paths: BTreeSet<RepoPath> = tracked::of_worktree(ws)?.into_keys().collect();
+    paths.extend(track::matching(ws, config)?);
+    let mut present = Vec::new();
+    let mut gone = Vec::new();
+    for path in paths {
+        match weights::lstat(ws, &path)? {
+            Some(_) => present.push(path),
+            None => gone.push(path),
+        }
+    }
+    Ok((present, gone))
+}
+
+/// The files that go with every version: mvc's own, metrics, and what models name in `with`.
+fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
+    let mut paths = Vec::new();
+    let named = config.model.values().any(|model| !model.with.is_empty());
+    let visible = if named {
+        visible_files(ws)?
+    } else {
+        Vec::new()
+    };
+    for own in [
+        config::FILE,
+        ".gitignore",
+        ".gitattributes",
+        crate::eval::claim::FILE,
+    ] {
+        paths.push(RepoPath::new(own)?);
+    }
+    paths.extend(metrics::paths(config)?);
+    for suite in config.eval.values() {
+        // A claim says nothing where its data is missing, so small data goes along; large data is its owner's call.
+        let data = RepoPath::new(&suite.data)?;
+        paths.extend((!add::is_large(ws, &data)).then_some(data));
+    }
+    for model in config.model.values() {
+        let folder = super::models::folder(model)?;
+        if let Some(config) = super::models::config_path(model)? {
+            paths.push(config);
+        }
+        if !model.with.is_empty() {
+            let patterns = FilePatterns::new(model.with.iter().map(String::as_str))?;
+            let within = |path: &RepoPath| {
+                let rest = match folder.as_str() {
+                    "" => Some(path.as_str()),
+                    folder => path
+                        .as_str()
+                        .strip_prefix(folder)
+                        .and_then(|rest| rest.strip_prefix('/')),
+                };
+                rest.and_then(|rest| RepoPath::new(rest).ok())
+                    .is_some_and(|rest| patterns.matches(&rest))
+            };
+            paths.extend(visible.iter().filter(|path| within(path)).cloned());
+        }
+        if let Some(weights) = &model.weights
+            && weights.ends_with(".json")
+        {
+            paths.push(RepoPath::new(weights)?);
+        }
+    }
+    paths.retain(|path| {
+        ws.on_disk(path)
+            .symlink_metadata()
+            .is_ok_and(|stat| stat.is_file())
+    });
+    Ok(paths)
+}
+
+/// The files that git tracks or would offer to.
+fn visible_files(ws: &Workspace) -> Result<Vec<RepoPath>> {
+    let mut files: Vec<RepoPath> = ws
+        .repo()
+        .index()?
+        .into_iter()
+        .map(|file| file.path)
+        .collect();
+    files.extend(ws.git().untracked()?);
+    Ok(files)
+}
+
+fn large(ws: &Workspace, staged: &[RepoPath]) -> Vec<RepoPath> {
+    staged
+        .iter()
+        .filter(|path| add::is_large(ws, path))
+        .cloned()
+        .collect()
+}
+
+/// What changed and is not staged, weights that are gone included.
+fn left_out(ws: &Workspace) -> Result<Vec<RepoPath>> {
+    let changes = ws.git().status()?.entries;
+    let out = |change: &crate::repo::StatusEntry| change.unstaged.is_some() || change.untracked;
+    Ok(changes
+        .into_iter()
+        .filter(out)
+        .map(|change| change.path)
+        .collect())
+}
+
+fn branch(head: &Head) -> Option<String> {
+    match head {
+        Head::Branch { name, .. } => Some(name.clone()),
+        Head::Detached { .. } => None,
+    }
+}
+
+/// Puts back what a commit that did not come to be had changed.
+struct Undo<'a> {
+    ws: &'a Workspace,
+    index: Option<Vec<u8>>,
+    sidecars: Vec<(RepoPath, Option<tracked::Tracked>)>,
+    metrics: Option<(RepoPath, Option<Vec<u8>>)>,
+    armed: bool,
+}
+
+impl Undo<'_> {
+    fn act(&self) -> Result<()> {
+        let ws = self.ws;
+        let index = ws.repo().index_path();
+        match &self.index {
+            Some(bytes) => ws
+                .fs()
+                .replace(index, bytes, 0o644)
+                .during(|| "cannot put the index back")?,
+            None => ws.fs().remove_file(index)?,
+        }
+        for (weights, before) in &self.sidecars {
+            let sidecar = ws.on_disk(&sidecar_path(weights));
+            match before {
+                Some(before) => {
+                    ws.fs().replace(&sidecar, &before.text, before.mode())?;
+                    // The weights stay as they are, so against this sidecar they are modified again.
+                    ws.update_state(|state| state.forget(weights))?;
+                }
+                None => {
+                    ws.fs().remove_file(&sidecar)?;
+                    ws.update_state(|state| state.forget(weights))?;
+                }
+            }
+        }
+        if let Some((path, before)) = &self.metrics {
+            match before {
+                Some(bytes) => ws.fs().replace(&ws.on_disk(path), bytes, 0o644)?,
+                None => ws.fs().remove_file(&ws.on_disk(path))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            // What cannot be put back shows in status; the commit's own error is the one to report.
+            let _ = self.act();
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What exactly a suite measures: weights, architecture, tokenizer, suite and data, each by its hash.
+
+use crate::base::config::{Model, Suite};
+use crate::base::text::printable;
+use crate::base::{Kind, ObjectId, Progress, RepoPath};
+use crate::eval::claim::{Key, is_tokenizer, tokenizer_id};
+use crate::eval::{Architecture, architecture, suite};
+use crate::model::{shards, weights_id};
+use crate::ops::error::{During, Error, Result};
+use crate::ops::sides::{Side, SideFile};
+use crate::ops::status::What;
+use crate::ops::workspace::Workspace;
+use crate::ops::{models, tracked};
+
+/// The longest data file of a suite.
+const DATA_LIMIT: u64 = 4 << 30;
+
+/// The longest tokenizer file.
+const TOKENIZER_LIMIT: u64 = 256 << 20;
+
+/// The longest index of shards.
+const INDEX_LIMIT: u64 = 64 << 20;
+
+/// One suite of one side.
+pub(super) struct Subject {
+    pub(super) suite: Suite,
+    pub(super) architecture: Architecture,
+    /// The model's weights files, and its head's.
+    pub(super) files: Vec<(RepoPath, SideFile)>,
+    pub(super) head: Option<(RepoPath, SideFile)>,
+    /// The data file's bytes; `None` where it is missing.
+    pub(super) data: Option<Vec<u8>>,
+    /// What in the work tree is not as its sidecar says, tensor by tensor.
+    pub(super) dirty: Vec<String>,
+    tokenizer: Option<ObjectId>,
+}
+
+impl Subject {
+    pub(super) fn find(
+        ws: &Workspace,
+        side: &Side,
+        model: &Model,
+        suite: &Suite,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let config_json = match models::config_path(model)? {
+            Some(path) => side.read(ws, &path, architecture::CONFIG_LIMIT)?,
+            None => None,
+        };
+        let architecture = Architecture::from(model, config_json.as_deref())?;
+        let files = weights(ws, side, model, progress)?;
+        let head = match &model.head {
+            Some(head) => {
+                let path = RepoPath::new(&head.weights)?;
+                let file = side.file(ws, &path, progress)?;
+                Some((path, file))
+            }
+            None => None,
+        };
+        let mut dirty = Vec::new();
+        for (path, file) in files.iter().chain(&head) {
+            dirty.extend(differences(ws, path, file)?);
+        }
+        let tokenizer = match model.layers {
+            Some(_) => None,
+            None => tokenizer(ws, side, &models::folder(model)?)?,
+        };
+        let data = data(ws, side, suite)?;
+        Ok(Self {
+            suite: suite.clone(),
+            architecture,
+            files,
+            head,
+            data,
+            dirty,
+            tokenizer,
+        })
+    }
+
+    /// The key of a claim about this; `None` without data.
+    pub(super) fn key(&self) -> Option<Key> {
+        let files = self
+            .files
+            .iter()
+            .chain(&self.head)
+            .map(|(path, file)| (path, &file.manifest));
+        Some(Key {
+            weights: weights_id(files),
+            architecture: self.architecture.id(),
+            tokenizer: self.tokenizer,
+            suite: suite::id(&self.suite),
+            data: ObjectId::of(self.data.as_ref()?),
+        })
+    }
+}
+
+/// The weights files of a model: one, or the shards that an index names.
+fn weights(
+    ws: &Workspace,
+    side: &Side,
+    model: &Model,
+    progress: &dyn Progress,
+) -> Result<Vec<(RepoPath, SideFile)>> {
+    let candidates = models::weights_candidates(model)?;
+    for path in &candidates {
+        if path.name().ends_with(".json") {
+            if let Some(index) = side.read(ws, path, INDEX_LIMIT)? {
+                return sharded(ws, side, path, &index, progress);
+            }
+        } else if side.has_weights(ws, path)? {
+            return Ok(vec![(path.clone(), side.file(ws, path, progress)?)]);
+        }
+    }
+    let names: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+    let message = format!("{} has none of {}", side.name(), names.join(", "));
+    Err(Error::advised(
+        Kind::NotFound,
+        message,
+        "name the weights file as `weights` in mvc.toml",
+    ))
+}
+
+/// All shards of a model, which have to be what their index says: a mix of two versions is no model.
+fn sharded(
+    ws: &Workspace,
+    side: &Side,
+    path: &RepoPath,
+    index: &[u8],
+    progress: &dyn Progress,
+) -> Result<Vec<(RepoPath, SideFile)>> {
+    let index = shards::Index::parse(index).during(|| format!("cannot read {path}"))?;
+    let mut files = Vec::new();
+    let mut names = Vec::new();
+    for name in index.files() {
+        let shard = path.sibling(name.as_str())?;
+        let file = side.file(ws, &shard, progress)?;
+        files.push((shard, file));
+        names.push(name.clone());
+    }
+    let named: Vec<_> = names
+        .into_iter()
+        .zip(files.iter().map(|(_, file)| &file.manifest))
+        .collect();
+    if let Some(first) = shards::check(&index, &named).first() {
+        return Err(Error::refused(
+            Kind::BadInput,
+            format!("{path} and its shards disagree: {first}"),
+        ));
+    }
+    Ok(files)
+}
+
+/// Which tensors of a weights file of the work tree are not what its sidecar says.
+fn differences(ws: &Workspace, path: &RepoPath, file: &SideFile) -> Result<Vec<String>> {
+    match file.what {
+        None => return Ok(Vec::new()),
+        Some(What::New) => {
+            return Ok(vec![format!(
+                "{path} has no sidecar, so nothing was claimed of it"
+            )]);
+        }
+        Some(_) => {}
+    }
+    let Some(known) = tracked::in_worktree(ws, path)? else {
+        return Ok(Vec::new());
+    };
+    let known = tracked::manifest(ws, path, &known)?;
+    let before: std::collections::HashMap<String, ObjectId> = known
+        .tensors()
+        .into_iter()
+        .map(|entry| (entry.name, entry.id))
+        .collect();
+    let after = file.manifest.tensors();
+    let mut changed: Vec<String> = after
+        .iter()
+        .filter(|entry| before.get(&entry.name) != Some(&entry.id))
+        .map(|entry| {
+            format!(
+                "{path}: the tensor `{}` is not what the sidecar says",
+                printable(&entry.name)
+            )
+        })
+        .collect();
+    let names: std::collections::HashSet<&str> =
+        after.iter().map(|entry| entry.name.as_str()).collect();
+    let gone = before.keys().filter(|name| !names.contains(name.as_str()));
+    changed.extend(gone.map(|name| format!("{path}: the tensor `{}` is gone", printable(name))));
+    if changed.is_empty() {
+        changed.push(format!(
+            "{path} is not what its sidecar says, though its tensors are"
+        ));
+    }
+    changed.sort();
+    Ok(changed)
+}
+
+/// One id for all tokenizer files of a model's folder; `None` where there are none.
+fn tokenizer(ws: &Workspace, side: &Side, folder: &str) -> Result<Option<ObjectId>> {
+    let mut found = Vec::new();
+    for path in side.plain_files(ws, folder)? {
+        if is_tokenizer(path.name())
+            && let Some(bytes) = side.read(ws, &path, TOKENIZER_LIMIT)?
+        {
+            let id = ObjectId::of(&bytes);
+            found.push((path, id));
+        }
+    }
+    Ok(tokenizer_id(
+        found.iter().map(|(path, id)| (path.name(), *id)),
+    ))
+}
+
+/// A suite's data: of a commit that has it in git, else as it lies in the work tree; its hash is in the key.
+fn data(ws: &Workspace, side: &Side, suite: &Suite) -> Result<Option<Vec<u8>>> {
+    let path = RepoPath::new(&suite.data)?;
+    match side.read(ws, &path, DATA_LIMIT)? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Side::Worktree.read(ws, &path, DATA_LIMIT),
+    }
+}

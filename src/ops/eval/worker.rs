@@ -1,0 +1,248 @@
+//! The evaluating process: started for each measurement, limited, and believed only as far as its answer reads.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::subject::Subject;
+use super::tensors::{DataTensors, ModelTensors};
+use crate::base::text::printable;
+use crate::base::{Failure, Kind, Progress};
+use crate::eval::limits::Limits;
+use crate::eval::{Measured, measure};
+use crate::ops::error::{Error, Result};
+use crate::ops::models;
+use crate::ops::sides::Side;
+use crate::ops::workspace::Workspace;
+
+/// The longest answer that is read.
+const ANSWER_LIMIT: u64 = 16 << 20;
+
+/// What an answer that is an error begins with.
+const FAILED: &str = "mvc failed 1\n";
+
+/// How the evaluating process is started, and how much it may use.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, after which it reads a request from standard input.
+    pub arguments: Vec<String>,
+    /// Bytes of address space.
+    pub memory: Option<u64>,
+    /// Seconds that it may take.
+    pub seconds: u64,
+}
+
+/// What the evaluating process is asked.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    /// A commit, or nothing for the work tree.
+    revision: Option<String>,
+    suite: String,
+    memory: Option<u64>,
+    seconds: u64,
+}
+
+/// Why the evaluating process has no answer.
+#[derive(Debug, Serialize, Deserialize)]
+struct Refusal {
+    kind: String,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Worker {
+    /// Has one suite of one side measured.
+    pub(super) fn measure(
+        &self,
+        ws: &Workspace,
+        side: &Side,
+        suite: &str,
+        progress: &dyn Progress,
+    ) -> Result<Measured> {
+        let revision = match side {
+            Side::Worktree => None,
+            Side::Commit { id, .. } => Some(id.to_string()),
+        };
+        let request = Request {
+            revision,
+            suite: suite.to_owned(),
+            memory: self.memory,
+            seconds: self.seconds,
+        };
+        let text = serde_json::to_vec(&request).map_err(|e| self.broken(&e.to_string()))?;
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .current_dir(ws.root())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| self.broken(&format!("it cannot be started: {e}")))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A child that died before it read says why on its other side.
+            let _ = stdin.write_all(&text);
+        }
+        let answer = self.wait(child, progress)?;
+        match answer.strip_prefix(FAILED) {
+            None => Ok(Measured::from_answer(&answer)?),
+            Some(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    /// Waits for the answer; ends the child where it takes too long or the user wants to stop.
+    fn wait(&self, mut child: Child, progress: &dyn Progress) -> Result<String> {
+        let stdout = child
+            .stdout
+            .take()
+            .map(|pipe| std::thread::spawn(move || drain(pipe)));
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe| std::thread::spawn(move || drain(pipe)));
+        let deadline = Instant::now() + Duration::from_secs(self.seconds);
+        let status = loop {
+            let ended = child.try_wait().map_err(|e| self.broken(&e.to_string()))?;
+            if let Some(status) = ended {
+                break status;
+            }
+            let late = Instant::now() > deadline;
+            if late || progress.cancelled() {
+                let _ = child.kill();
+                let _ = child.wait();
+                let kind = if late {
+                    Kind::Unsupported
+                } else {
+                    Kind::Cancelled
+                };
+                let message = match late {
+                    true => format!("the evaluation took more than {} seconds", self.seconds),
+                    false => "stopped".to_owned(),
+                };
+                return Err(Error::advised(
+                    kind,
+                    message,
+                    "`mvc eval --time SECONDS` gives it longer",
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        };
+        let text = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
+            let bytes = thread
+                .and_then(|thread| thread.join().ok())
+                .unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (answer, said) = (text(stdout), text(stderr));
+        if answer.is_empty() || (!status.success() && !answer.starts_with(FAILED)) {
+            let last = said.lines().last().unwrap_or("it said nothing");
+            return Err(self.broken(&format!("it ended with {status}: {}", printable(last))));
+        }
+        Ok(answer)
+    }
+
+    fn broken(&self, why: &str) -> Error {
+        Error::advised(
+            Kind::Unsupported,
+            format!("the evaluating process failed: {why}"),
+            "it may need more memory: `mvc eval --memory GIB` gives it more",
+        )
+    }
+}
+
+fn drain(pipe: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = pipe.take(ANSWER_LIMIT).read_to_end(&mut bytes);
+    bytes
+}
+
+fn refused(text: &str) -> Error {
+    match serde_json::from_str::<Refusal>(text) {
+        Ok(Refusal {
+            kind,
+            message,
+            hint,
+        }) => {
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|known| known.name() == kind)
+                .unwrap_or(Kind::Bug);
+            Error::Refused {
+                kind,
+                message: printable(&message).into_owned(),
+                hint,
+            }
+        }
+        Err(_) => Error::refused(
+            Kind::Bug,
+            "the evaluating process gave an answer that does not read",
+        ),
+    }
+}
+
+/// The evaluating process's own work: reads a request, limits itself, and returns the answer to print.
+pub fn work(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> String {
+    match answer(ws, request, progress) {
+        Ok(measured) => measured.to_answer(),
+        Err(e) => {
+            let mut message = e.to_string();
+            let mut next = std::error::Error::source(&e);
+            while let Some(cause) = next {
+                message = format!("{message}: {cause}");
+                next = cause.source();
+            }
+            let refusal = Refusal {
+                kind: e.kind().name().to_owned(),
+                message,
+                hint: e.hint(),
+            };
+            format!(
+                "{FAILED}{}",
+                serde_json::to_string(&refusal).unwrap_or_default()
+            )
+        }
+    }
+}
+
+fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Measured> {
+    let bad = |_| Error::refused(Kind::Usage, "this command is for mvc itself");
+    let request: Request = serde_json::from_slice(request).map_err(bad)?;
+    let limits = Limits {
+        memory: request.memory,
+        seconds: Some(request.seconds.saturating_mul(64)),
+    };
+    limits.apply()?;
+    let side = match &request.revision {
+        Some(revision) => Side::commit(ws, revision)?,
+        None => Side::Worktree,
+    };
+    let config = side.config(ws)?;
+    let absent = || Error::refused(Kind::NotFound, "there is no such suite");
+    let found = models::suite(&config, Some(&request.suite))?;
+    let (name, suite) = found.first().copied().ok_or_else(absent)?;
+    let (_, model) = models::of_suite(&config, name, suite)?;
+    let subject = Subject::find(ws, &side, model, suite, progress)?;
+    let message = || format!("the suite's data {} is not there", suite.data);
+    let missing = || Error::refused(Kind::CannotCompare, message());
+    let bytes = subject.data.as_ref().ok_or_else(missing)?;
+    let weights = ModelTensors::new(ws, &subject.files)?;
+    let heads: Vec<_> = subject.head.into_iter().collect();
+    let head = match heads.is_empty() {
+        true => None,
+        false => Some(ModelTensors::new(ws, &heads)?),
+    };
+    let head = head.as_ref().map(|head| head as &dyn crate::eval::Tensors);
+    let data = DataTensors::new(&suite.data, bytes)?;
+    Ok(measure(
+        &subject.architecture,
+        &weights,
+        head,
+        suite,
+        &data,
+        progress,
+    )?)
+}

@@ -1,0 +1,238 @@
+//! One side of a comparison or a measurement: the work tree or a commit, its weights files, and their bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::error::{During, Error, Result};
+use super::tracked;
+use super::weights::{self, Condition};
+use super::workspace::Workspace;
+use super::{status, track};
+use crate::base::config::Config;
+use crate::base::fs::FsError;
+use crate::base::source::FileSource;
+use crate::base::{Kind, Progress, ReadAt, RepoPath};
+use crate::model::{Entry, How, Manifest};
+use crate::repo::CommitId;
+
+/// A version, or the work tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The files as they lie in the work tree.
+    Worktree,
+    /// A commit, as it was typed.
+    Commit {
+        /// What was typed.
+        typed: String,
+        /// The commit.
+        id: CommitId,
+    },
+}
+
+impl Side {
+    /// A commit by any of git's spellings.
+    pub fn commit(ws: &Workspace, typed: &str) -> Result<Self> {
+        Ok(Self::Commit {
+            typed: typed.to_owned(),
+            id: ws.repo().resolve(typed)?,
+        })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Worktree => "work tree",
+            Self::Commit { typed, .. } => typed,
+        }
+    }
+
+    /// `mvc.toml` of this side.
+    pub fn config(&self, ws: &Workspace) -> Result<Config> {
+        match self {
+            Self::Worktree => ws.config(),
+            Self::Commit { id, .. } => ws.config_at(id),
+        }
+    }
+
+    /// Whether this side has a weights file of that name.
+    pub fn has_weights(&self, ws: &Workspace, path: &RepoPath) -> Result<bool> {
+        match self {
+            Self::Worktree => Ok(weights::lstat(ws, path)?.is_some()),
+            Self::Commit { id, .. } => Ok(ws
+                .repo()
+                .file_entry(id, &tracked::sidecar_path(path))?
+                .is_some()),
+        }
+    }
+
+    /// The plain files that lie directly in a folder, sorted; `""` is the top.
+    pub fn plain_files(&self, ws: &Workspace, folder: &str) -> Result<Vec<RepoPath>> {
+        let mut files: Vec<RepoPath> = match self {
+            Self::Commit { id, .. } => {
+                let here =
+                    |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+                ws.repo()
+                    .files(id, &here)?
+                    .into_iter()
+                    .map(|file| file.path)
+                    .collect()
+            }
+            Self::Worktree => {
+                let full = ws.root().join(folder);
+                let fail = |e| FsError::new("list", &full, e);
+                let mut found = Vec::new();
+                for entry in std::fs::read_dir(&full).map_err(fail)? {
+                    let entry = entry.map_err(fail)?;
+                    let is_file = entry.file_type().map_err(fail)?.is_file();
+                    found.extend(
+                        is_file
+                            .then(|| RepoPath::below(ws.root(), &entry.path()).ok())
+                            .flatten(),
+                    );
+                }
+                found
+            }
+        };
+        files.sort();
+        Ok(files)
+    }
+
+    /// A plain file of this side; `None` where it has none.
+    pub fn read(&self, ws: &Workspace, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::Worktree => Ok(crate::base::fs::read_if_present(&ws.on_disk(path), limit)?),
+            Self::Commit { id, .. } => Ok(ws.repo().file(id, path, limit)?),
+        }
+    }
+
+    /// All weights files of this side. Those of the work tree that have changed are hashed.
+    pub fn files(
+        &self,
+        ws: &Workspace,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<RepoPath, SideFile>> {
+        match self {
+            Self::Commit { id, .. } => {
+                let files = tracked::manifests(ws, &tracked::of_commit(ws, id)?)?;
+                Ok(files
+                    .into_iter()
+                    .map(|(path, manifest)| (path, SideFile::stored(manifest)))
+                    .collect())
+            }
+            Self::Worktree => {
+                let mut paths: std::collections::BTreeSet<RepoPath> =
+                    tracked::of_worktree(ws)?.into_keys().collect();
+                paths.extend(track::matching(ws, &ws.config()?)?);
+                let mut files = BTreeMap::new();
+                for path in paths {
+                    if weights::lstat(ws, &path)?.is_some() {
+                        let file = SideFile::of_worktree(ws, &path, progress)?;
+                        files.insert(path, file);
+                    }
+                }
+                Ok(files)
+            }
+        }
+    }
+
+    /// One weights file of this side.
+    pub fn file(
+        &self,
+        ws: &Workspace,
+        path: &RepoPath,
+        progress: &dyn Progress,
+    ) -> Result<SideFile> {
+        let found = match self {
+            Self::Worktree => weights::lstat(ws, path)?
+                .map(|_| SideFile::of_worktree(ws, path, progress))
+                .transpose()?,
+            Self::Commit { id, .. } => {
+                let tracked = tracked::of_commit(ws, id)?.remove(path);
+                let manifest = tracked
+                    .map(|tracked| tracked::manifest(ws, path, &tracked))
+                    .transpose()?;
+                manifest.map(SideFile::stored)
+            }
+        };
+        found.ok_or_else(|| {
+            let message = format!("{} has no weights file {path}", self.name());
+            Error::advised(
+                Kind::NotFound,
+                message,
+                "`mvc show REV` lists the weights of a version",
+            )
+        })
+    }
+}
+
+/// A weights file of one side.
+pub struct SideFile {
+    /// What it holds.
+    pub manifest: Manifest,
+    /// Whether it is what its sidecar says; always so in a commit.
+    pub what: Option<status::What>,
+    /// What its reader should know.
+    pub notes: Vec<String>,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    Store,
+    File(Arc<FileSource>),
+}
+
+impl SideFile {
+    fn stored(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            what: None,
+            notes: Vec::new(),
+            bytes: Bytes::Store,
+        }
+    }
+
+    fn of_worktree(ws: &Workspace, path: &RepoPath, progress: &dyn Progress) -> Result<Self> {
+        let opened = weights::open(ws, path)?;
+        let known = tracked::in_worktree(ws, path)?;
+        let manifest = known
+            .as_ref()
+            .map(|known| tracked::manifest(ws, path, known))
+            .transpose()
+            .unwrap_or(None);
+        let clean = match (&known, &manifest) {
+            (Some(known), Some(_)) => {
+                let (condition, _) = weights::condition(ws, &ws.state()?, path, known, progress)?;
+                condition == Condition::Clean
+            }
+            _ => false,
+        };
+        let what = match (clean, &known) {
+            (true, _) => None,
+            (false, Some(_)) => Some(status::What::Modified),
+            (false, None) => Some(status::What::New),
+        };
+        let (manifest, notes) = match manifest.filter(|_| clean) {
+            Some(manifest) => (manifest, Vec::new()),
+            None => weights::describe(&opened, How { opaque: false }, progress)
+                .during(|| format!("cannot read {path}"))?,
+        };
+        opened.unchanged(ws)?;
+        Ok(Self {
+            manifest,
+            what,
+            notes,
+            bytes: Bytes::File(Arc::new(opened.source)),
+        })
+    }
+
+    /// Where the bytes of a tensor lie: what to read them from, and where in it they begin.
+    pub fn locate(&self, ws: &Workspace, entry: &Entry) -> Result<(Arc<dyn ReadAt>, u64)> {
+        match &self.bytes {
+            Bytes::File(file) => Ok((file.clone(), entry.location.offset)),
+            Bytes::Store => Ok((
+                Arc::new(ws.store().object(&entry.location.object)?),
+                entry.location.within,
+            )),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Tracked weights: the sidecars of a work tree, an index or a commit, and what each says.
+
+use std::collections::BTreeMap;
+
+use super::error::{During, Error, Result};
+use super::workspace::Workspace;
+use crate::base::{Kind, ObjectId, RepoPath, fs};
+use crate::model::manifest::{self, Manifest, Sidecar};
+use crate::repo::CommitId;
+use crate::store::Writer;
+
+/// What a sidecar's name adds to its weights file's.
+pub const SUFFIX: &str = ".mvc";
+
+/// The sidecar of a weights file.
+pub fn sidecar_path(weights: &RepoPath) -> RepoPath {
+    weights.with_suffix(SUFFIX)
+}
+
+/// The weights file of a sidecar, or `None` for any other file.
+pub fn weights_path(sidecar: &RepoPath) -> Option<RepoPath> {
+    sidecar.without_suffix(SUFFIX)
+}
+
+/// One sidecar as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Its text.
+    pub text: Vec<u8>,
+    /// The BLAKE3 of its text, which stamps refer to.
+    pub id: ObjectId,
+    /// Whether the weights file is executable: a sidecar has the mode of its weights.
+    pub executable: bool,
+}
+
+impl Tracked {
+    pub(crate) fn new(text: Vec<u8>, executable: bool) -> Self {
+        Self {
+            id: ObjectId::of(&text),
+            text,
+            executable,
+        }
+    }
+
+    /// The permission bits that the weights file is created with, before the umask that git would apply.
+    pub fn mode(&self) -> u32 {
+        if self.executable { 0o755 } else { 0o644 }
+    }
+}
+
+/// Sidecars by the path of the weights file they speak of.
+pub type TrackedFiles = BTreeMap<RepoPath, Tracked>;
+
+/// All sidecars of a commit.
+pub fn of_commit(ws: &Workspace, commit: &CommitId) -> Result<TrackedFiles> {
+    let files = ws.repo().files(commit, &|path| path.ends_with(SUFFIX))?;
+    let mut found = TrackedFiles::new();
+    for file in files {
+        let Some(weights) = weights_path(&file.path) else {
+            continue;
+        };
+        let text = ws
+            .repo()
+            .blob(&file.blob, manifest::MAX_TEXT as u64)
+            .during(|| format!("cannot read {}", file.path))?;
+        found.insert(weights, Tracked::new(text, file.executable));
+    }
+    Ok(found)
+}
+
+/// All sidecars of the index, conflicted ones left out.
+pub fn of_index(ws: &Workspace) -> Result<TrackedFiles> {
+    let mut found = TrackedFiles::new();
+    for file in ws.repo().index_where(&|path| path.ends_with(SUFFIX))? {
+        if file.stage != 0 {
+            continue;
+        }
+        let Some(weights) = weights_path(&file.path) else {
+            continue;
+        };
+        let text = ws
+            .repo()
+            .blob(&file.blob, manifest::MAX_TEXT as u64)
+            .during(|| format!("cannot read {}", file.path))?;
+        found.insert(weights, Tracked::new(text, file.executable));
+    }
+    Ok(found)
+}
+
+/// The sidecar of one weights file as it lies in the work tree.
+pub fn in_worktree(ws: &Workspace, weights: &RepoPath) -> Result<Option<Tracked>> {
+    let path = ws.on_disk(&sidecar_path(weights));
+    let stat = match path.symlink_metadata() {
+        Ok(stat) => stat,
+        Err(e)
+            if matches!(
+                e.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(e) => return Err(fs::FsError::new("stat", &path, e).into()),
+    };
+    if !stat.is_file() {
+        return Err(Error::refused(
+            Kind::BadInput,
+            format!("{} is not a regular file", sidecar_path(weights)),
+        ));
+    }
+    let executable = std::os::unix::fs::PermissionsExt::mode(&stat.permissions()) & 0o100 != 0;
+    let text = fs::read_limited(&path, manifest::MAX_TEXT as u64)?;
+    Ok(Some(Tracked::new(text, executable)))
+}
+
+/// The sidecars that lie in the work tree: those of the index, and those that were stamped, so that a sidecar
+/// which was made but not yet staged is seen too.
+pub fn of_worktree(ws: &Workspace) -> Result<TrackedFiles> {
+    let state = ws.state()?;
+    let mut paths: std::collections::BTreeSet<RepoPath> =
+        state.stamped().map(|(path, _)| path).collect();
+    let sidecars = ws.repo().index_where(&|path| path.ends_with(SUFFIX))?;
+    paths.extend(sidecars.iter().filter_map(|file| weights_path(&file.path)));
+    let mut found = TrackedFiles::new();
+    for path in paths {
+        if let Some(tracked) = in_worktree(ws, &path)? {
+            found.insert(path, tracked);
+        }
+    }
+    Ok(found)
+}
+
+/// What a sidecar says, its tensor list fetched from the store where it lies there.
+pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result<Manifest> {
+    let tried = || format!("cannot read {}", sidecar_path(weights));
+    match Manifest::parse(&tracked.text).during(tried)? {
+        Sidecar::Inline(manifest) => Ok(manifest),
+        Sidecar::Stored(stored) => {
+            let body = ws
+                .store()
+                .read(&stored.id, manifest::MAX_BODY as u64)
+                .during(tried)?;
+            Manifest::parse_stored(&stored, &body).during(tried)
+        }
+    }
+}
+
+/// The manifests of many sidecars.
+pub fn manifests(ws: &Workspace, files: &TrackedFiles) -> Result<BTreeMap<RepoPath, Manifest>> {
+    files
+        .iter()
+        .map(|(path, tracked)| Ok((path.clone(), manifest(ws, path, tracked)?)))
+        .collect()
+}
+
+/// The text of a sidecar for a manifest; a list that is too long for git goes into the store.
+pub fn render(manifest: &Manifest, writer: &mut Writer) -> Result<Vec<u8>> {
+    let rendered = manifest.render();
+    if let Some(body) = rendered.body {
+        super::weights::put_bytes(writer, body)?;
+    }
+    Ok(rendered.text.into_bytes())
+}
+
+/// True where two sidecars ask for the same file on disk.
+pub(crate) fn same(a: Option<&Tracked>, b: Option<&Tracked>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.id == b.id && a.executable == b.executable,
+        (None, None) => true,
+        _ => false,
+    }
+}

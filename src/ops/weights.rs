@@ -1,0 +1,293 @@
+//! One weights file of the work tree: opened, tiled, hashed, compared with its sidecar, put into the store.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{During, Error, Result};
+use super::state::{Stamp, Stat, State};
+use super::tracked::Tracked;
+use super::workspace::Workspace;
+use crate::base::fs::FsError;
+use crate::base::source::FileSource;
+use crate::base::{Dtype, Kind, ObjectId, Progress, ReadAt, RepoPath};
+use crate::model::{How, Manifest, Scanned, Segment, Tiling, scan, tile_as};
+use crate::store::{Element, PutItem, Span, Writer, hash_all};
+
+/// How a weights file of the work tree stands to its sidecar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It holds what the sidecar says.
+    Clean,
+    /// It holds something else: uncommitted training, or another version.
+    Modified,
+    /// It is not there.
+    Missing,
+}
+
+/// An open weights file.
+pub struct Opened {
+    /// Its bytes.
+    pub source: FileSource,
+    /// Its stat data when it was opened.
+    pub stat: Stat,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+    path: RepoPath,
+}
+
+impl Opened {
+    /// Fails where the file is not what it was when it was opened.
+    pub fn unchanged(&self, ws: &Workspace) -> Result<()> {
+        let now = self
+            .source
+            .metadata()
+            .map_err(|e| FsError::new("stat", &ws.on_disk(&self.path), e))?;
+        match (Stat::of(&now), lstat(ws, &self.path)?) {
+            (open, Some(named)) if open == self.stat && named == self.stat => Ok(()),
+            _ => Err(Error::Changed(self.path.clone())),
+        }
+    }
+}
+
+/// The stat data of a weights file; `None` where there is no file. A folder, symbolic link or device under its
+/// name is refused: replacing it would destroy what mvc has not stored.
+pub fn lstat(ws: &Workspace, path: &RepoPath) -> Result<Option<Stat>> {
+    let full = ws.on_disk(path);
+    match full.symlink_metadata() {
+        Ok(stat) if stat.is_file() => Ok(Some(Stat::of(&stat))),
+        Ok(_) => Err(not_regular(path)),
+        Err(e)
+            if matches!(
+                e.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(FsError::new("stat", &full, e).into()),
+    }
+}
+
+fn not_regular(path: &RepoPath) -> Error {
+    Error::advised(
+        Kind::BadInput,
+        format!("{path} is not a regular file"),
+        "weights are versioned as regular files; put the file itself there instead of a link or a folder",
+    )
+}
+
+/// Opens a weights file that must be there, never through a symbolic link.
+pub fn open(ws: &Workspace, path: &RepoPath) -> Result<Opened> {
+    let full: PathBuf = ws.on_disk(path);
+    if let Some(blocked) = path.blocked_by(ws.root()) {
+        let message = format!(
+            "{path} lies behind {}, which is not a folder of the work tree",
+            blocked.display()
+        );
+        return Err(Error::refused(Kind::BadInput, message));
+    }
+    let missing = || Error::refused(Kind::NotFound, format!("there is no file {path}"));
+    let stat = lstat(ws, path)?.ok_or_else(missing)?;
+    let fail = |e| FsError::new("read", &full, e);
+    let source = FileSource::open(&full).map_err(fail)?;
+    let metadata = source.metadata().map_err(fail)?;
+    if Stat::of(&metadata) != stat {
+        return Err(Error::Changed(path.clone()));
+    }
+    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
+    Ok(Opened {
+        source,
+        stat,
+        executable,
+        path: path.clone(),
+    })
+}
+
+/// True where the file's bytes are what the manifest says, by the manifest's own tiling.
+pub fn holds(opened: &Opened, manifest: &Manifest, progress: &dyn Progress) -> Result<bool> {
+    if opened.source.len() != manifest.file_len() {
+        return Ok(false);
+    }
+    let tiling = tile_as(manifest);
+    let ids = hash_spans(&opened.source, &tiling, progress)?;
+    Ok(ids
+        .iter()
+        .eq(manifest.objects().iter().map(|(id, _, _)| id)))
+}
+
+/// How a weights file stands to a sidecar; reads it only where its stamp proves nothing. The stamp to keep
+/// comes with it where the file was read and found clean.
+pub fn condition(
+    ws: &Workspace,
+    state: &State,
+    path: &RepoPath,
+    tracked: &Tracked,
+    progress: &dyn Progress,
+) -> Result<(Condition, Option<Stamp>)> {
+    let Some(stat) = lstat(ws, path)? else {
+        return Ok((Condition::Missing, None));
+    };
+    let stamp = state.stamp(path);
+    if let Some(stamp) = stamp.filter(|stamp| stamp.proves(&stat)) {
+        let clean = stamp.sidecar == tracked.id;
+        return Ok((
+            if clean {
+                Condition::Clean
+            } else {
+                Condition::Modified
+            },
+            None,
+        ));
+    }
+    let manifest = super::tracked::manifest(ws, path, tracked)?;
+    let opened = open(ws, path)?;
+    if !holds(&opened, &manifest, progress).during(|| format!("cannot hash {path}"))? {
+        return Ok((Condition::Modified, None));
+    }
+    opened.unchanged(ws)?;
+    Ok((Condition::Clean, Some(Stamp::now(tracked.id, opened.stat))))
+}
+
+/// What a weights file holds, not yet stored.
+pub fn describe(
+    opened: &Opened,
+    how: How,
+    progress: &dyn Progress,
+) -> Result<(Manifest, Vec<String>)> {
+    let Scanned { tiling, notes } = scan(&opened.source, opened.path.name(), how)?;
+    let ids = hash_spans(&opened.source, &tiling, progress)?;
+    let views = view_ids(opened, &tiling)?;
+    Ok((tiling.with_ids(&ids, &views), notes))
+}
+
+/// What was done to store a weights file.
+pub struct Stored {
+    /// What it holds.
+    pub manifest: Manifest,
+    /// What its reader should know, such as why a checkpoint is tracked as plain bytes.
+    pub notes: Vec<String>,
+    /// Bytes that the store grew by.
+    pub written: u64,
+}
+
+/// Puts all objects of a weights file into the store. `before` is what the file held at its last version: its
+/// tensors of the same name are compared first, and are the bases of deltas.
+pub fn put(
+    writer: &mut Writer,
+    opened: &Opened,
+    before: Option<&Manifest>,
+    how: How,
+    progress: &dyn Progress,
+) -> Result<Stored> {
+    let Scanned { tiling, notes } = scan(&opened.source, opened.path.name(), how)?;
+    let known = before.map(named_objects).unwrap_or_default();
+    let items: Vec<PutItem<'_>> = tiling
+        .spans()
+        .iter()
+        .map(|span| {
+            let expect = span
+                .name
+                .as_deref()
+                .and_then(|name| known.get(name).copied());
+            PutItem {
+                source: &opened.source,
+                offset: span.offset,
+                len: span.len,
+                element: element(span.dtype.as_ref()),
+                expect,
+                bases: expect.into_iter().collect(),
+            }
+        })
+        .collect();
+    let puts = writer.put_all(&items, progress)?;
+    let ids: Vec<ObjectId> = puts.iter().map(|put| put.id).collect();
+    let views = view_ids(opened, &tiling)?;
+    let written = puts.iter().map(|put| put.written).sum();
+    Ok(Stored {
+        manifest: tiling.with_ids(&ids, &views),
+        notes,
+        written,
+    })
+}
+
+/// Puts bytes that are no tensor into the store.
+pub fn put_bytes(writer: &mut Writer, bytes: Vec<u8>) -> Result<ObjectId> {
+    let item = PutItem {
+        source: &bytes,
+        offset: 0,
+        len: bytes.len() as u64,
+        element: Element::Bytes,
+        expect: None,
+        bases: Vec::new(),
+    };
+    let put = writer.put_all(&[item], &crate::base::progress::Silent)?;
+    Ok(put
+        .first()
+        .map_or_else(|| ObjectId::of(&bytes), |put| put.id))
+}
+
+fn hash_spans(
+    source: &dyn ReadAt,
+    tiling: &Tiling,
+    progress: &dyn Progress,
+) -> Result<Vec<ObjectId>> {
+    let spans: Vec<Span<'_>> = tiling
+        .spans()
+        .iter()
+        .map(|span| Span {
+            source,
+            offset: span.offset,
+            len: span.len,
+        })
+        .collect();
+    Ok(hash_all(&spans, progress)?)
+}
+
+/// The ids of tensors that do not lie whole and in order, laid out as if they did.
+fn view_ids(opened: &Opened, tiling: &Tiling) -> Result<Vec<ObjectId>> {
+    let fail = |e| FsError::new("read", Path::new(opened.path.as_str()), e);
+    tiling
+        .gathers()
+        .iter()
+        .map(|gather| Ok(gather.id(&opened.source).map_err(fail)?))
+        .collect()
+}
+
+/// Which object holds each named tensor of a file; of a storage's views, the storage.
+pub fn named_objects(manifest: &Manifest) -> HashMap<&str, ObjectId> {
+    let mut named = HashMap::new();
+    for segment in &manifest.segments {
+        match segment {
+            Segment::Literal { .. } => {}
+            Segment::Tensor(tensor) => {
+                let names = std::iter::once(&tensor.name).chain(&tensor.aliases);
+                named.extend(names.map(|name| (name.as_str(), tensor.id)));
+            }
+            Segment::Storage(storage) => {
+                named.insert(storage.key.as_str(), storage.id);
+                named.extend(
+                    storage
+                        .views
+                        .iter()
+                        .map(|view| (view.name.as_str(), storage.id)),
+                );
+            }
+        }
+    }
+    named
+}
+
+/// How the store reads a tensor's bytes: by the width of what repeats in them.
+fn element(dtype: Option<&Dtype>) -> Element {
+    let Some(dtype) = dtype else {
+        return Element::Bytes;
+    };
+    let width = match dtype {
+        // A complex number is two floats side by side.
+        Dtype::C64 => 4,
+        Dtype::C128 => 8,
+        known => known.size().unwrap_or(1) as u8,
+    };
+    let float = dtype.is_float() || matches!(dtype, Dtype::C64 | Dtype::C128);
+    Element::Number { width, float }
+}

@@ -1,0 +1,119 @@
+//! A repository opened once for one command: git, the object store, and the work tree's own files.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Result;
+use super::state::State;
+use crate::base::config::{self, Config};
+use crate::base::{Failure, Fs, Kind, RepoPath, fs};
+use crate::repo::{CommitId, Environment, Git, Repo};
+use crate::store::Store;
+
+/// Everything an operation works on. Send + Sync, so that a server can hold one.
+pub struct Workspace {
+    repo: Repo,
+    store: Store,
+    fs: Fs,
+}
+
+impl Workspace {
+    /// Opens the repository that `from` lies in, as git would find it in this environment.
+    pub fn open(from: &Path, environment: &Environment, fs: Fs) -> Result<Self> {
+        Self::with(Repo::discover_with(from, environment)?, fs)
+    }
+
+    pub(crate) fn with(repo: Repo, fs: Fs) -> Result<Self> {
+        let store = Store::open(fs.clone(), &repo.common_dir().join("mvc"))?;
+        Ok(Self { repo, store, fs })
+    }
+
+    /// The repository, for reading.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The `git` program, for what must run the user's hooks, credentials and signing.
+    pub fn git(&self) -> &Git {
+        self.repo.git()
+    }
+
+    /// The objects of all work trees of the repository.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The way to the disk.
+    pub fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// The top of the work tree.
+    pub fn root(&self) -> &Path {
+        self.repo.root()
+    }
+
+    /// Where in the work tree the command was started: a folder without a slash at its end, `""` at the top.
+    pub fn prefix(&self) -> &str {
+        self.repo.prefix().trim_end_matches('/')
+    }
+
+    /// A path as the user typed it, relative to where the command was started.
+    pub fn path(&self, typed: &str) -> Result<RepoPath> {
+        let mut full = self.root().join(self.prefix());
+        for part in Path::new(typed).components() {
+            match part {
+                std::path::Component::CurDir => {}
+                std::path::Component::ParentDir => {
+                    full.pop();
+                }
+                part => full.push(part),
+            }
+        }
+        Ok(RepoPath::below(self.root(), &full)?)
+    }
+
+    /// `mvc.toml` of the work tree; absent is the default.
+    pub fn config(&self) -> Result<Config> {
+        match fs::read_if_present(&self.root().join(config::FILE), config::LIMIT)? {
+            Some(bytes) => Ok(Config::parse(&bytes)?),
+            None => Ok(Config::default()),
+        }
+    }
+
+    /// `mvc.toml` of a commit; absent is the default.
+    pub fn config_at(&self, commit: &CommitId) -> Result<Config> {
+        match self
+            .repo
+            .file(commit, &RepoPath::new(config::FILE)?, config::LIMIT)?
+        {
+            Some(bytes) => Ok(Config::parse(&bytes)?),
+            None => Ok(Config::default()),
+        }
+    }
+
+    /// The stamps of this work tree.
+    pub fn state(&self) -> Result<State> {
+        State::load(self.repo.git_dir())
+    }
+
+    /// Changes the stamps of this work tree.
+    pub(crate) fn update_state(&self, change: impl FnOnce(&mut State)) -> Result<State> {
+        State::update(&self.fs, self.repo.git_dir(), change)
+    }
+
+    /// Where a file lies on this machine.
+    pub fn on_disk(&self, path: &RepoPath) -> PathBuf {
+        path.on(self.root())
+    }
+}
+
+/// `None` where a version does not have the thing, other errors as they are.
+pub(crate) fn if_found<T>(
+    result: std::result::Result<T, crate::repo::RepoError>,
+) -> Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == Kind::NotFound => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
