@@ -25,7 +25,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::base::Kind;
+use crate::base::{Fs, Kind};
+use crate::ops::{Environment, Workspace};
 use args::Global;
 use failure::Failed;
 use progress::Bar;
@@ -53,6 +54,26 @@ struct Cli {
 /// `without_report` where it knows no `--json`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(cmd::init::Args),
+    Track(cmd::track::Args),
+    Untrack(cmd::untrack::Args),
+    Status(cmd::status::Args),
+    Add(cmd::add::Args),
+    Commit(cmd::commit::Args),
+    Log(cmd::log::Args),
+    Show(cmd::show::Args),
+    Checkout(cmd::checkout::Args),
+    Restore(cmd::restore::Args),
+    Tag(cmd::tag::Args),
+    Branch(cmd::branch::Args),
+    Eval(cmd::eval::Args),
+    #[command(hide = true, name = "eval-worker")]
+    EvalWorker(cmd::eval_worker::Args),
+    Metrics(cmd::metrics::Args),
+    Verify(cmd::verify::Args),
+    Du(cmd::du::Args),
+    Hooks(cmd::hooks::Args),
+    Hook(cmd::hook::Args),
     Completions(cmd::completions::Args),
     #[command(hide = true)]
     Reference(cmd::reference::Args),
@@ -61,6 +82,25 @@ enum Command {
 impl Command {
     fn run(&self, context: &Context) -> Outcome {
         match self {
+            Command::Init(args) => cmd::init::run(args, context),
+            Command::Track(args) => cmd::track::run(args, context),
+            Command::Untrack(args) => cmd::untrack::run(args, context),
+            Command::Status(args) => cmd::status::run(args, context),
+            Command::Add(args) => cmd::add::run(args, context),
+            Command::Commit(args) => cmd::commit::run(args, context),
+            Command::Log(args) => cmd::log::run(args, context),
+            Command::Show(args) => cmd::show::run(args, context),
+            Command::Checkout(args) => cmd::checkout::run(args, context),
+            Command::Restore(args) => cmd::restore::run(args, context),
+            Command::Tag(args) => cmd::tag::run(args, context),
+            Command::Branch(args) => cmd::branch::run(args, context),
+            Command::Eval(args) => cmd::eval::run(args, context),
+            Command::EvalWorker(args) => cmd::eval_worker::run(args, context),
+            Command::Metrics(args) => cmd::metrics::run(args, context),
+            Command::Verify(args) => cmd::verify::run(args, context),
+            Command::Du(args) => cmd::du::run(args, context),
+            Command::Hooks(args) => cmd::hooks::run(args, context),
+            Command::Hook(args) => cmd::hook::run(args, context),
             Command::Completions(args) => cmd::completions::run(args, context),
             Command::Reference(args) => cmd::reference::run(args, context),
         }
@@ -69,6 +109,25 @@ impl Command {
     /// The name of a command that prints something other than a report, and so knows no `--json`.
     fn without_report(&self) -> Option<&'static str> {
         match self {
+            Command::Init(_) => None,
+            Command::Track(_) => None,
+            Command::Untrack(_) => None,
+            Command::Status(_) => None,
+            Command::Add(_) => None,
+            Command::Commit(_) => None,
+            Command::Log(_) => None,
+            Command::Show(_) => None,
+            Command::Checkout(_) => None,
+            Command::Restore(_) => None,
+            Command::Tag(_) => None,
+            Command::Branch(_) => None,
+            Command::Eval(_) => None,
+            Command::Metrics(_) => None,
+            Command::Verify(_) => None,
+            Command::Du(_) => None,
+            Command::Hooks(_) => None,
+            Command::EvalWorker(_) => Some("eval-worker"),
+            Command::Hook(_) => Some("hook"),
             Command::Completions(_) => Some("completions"),
             Command::Reference(_) => Some("reference"),
         }
@@ -121,6 +180,21 @@ impl Context {
     /// The folder that the command was called for.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The environment that git sees too.
+    pub fn environment(&self) -> Environment {
+        Environment::from_process()
+    }
+
+    /// The way to the disk.
+    pub fn fs(&self) -> Fs {
+        Fs::new()
+    }
+
+    /// The repository that the command was called in.
+    pub fn workspace(&self) -> Result<Workspace, Failed> {
+        Ok(Workspace::open(&self.dir, &self.environment(), self.fs())?)
     }
 
     /// A listener for long work: a bar on a terminal, silent elsewhere and under `-q`.

@@ -190,7 +190,7 @@ mod tests {
     fn mistakes_are_named_with_a_way_out() {
         assert_eq!(
             refusal("mvc completion"),
-            "`mvc` has no command `completion` | did you mean `completions`?"
+            "`mvc` has no command `completion` | did you mean `commit`, `completions`?"
         );
         assert_eq!(
             refusal("mvc zzz"),

@@ -51,7 +51,7 @@ hint: did you mean `zsh`?
         .stderr_is(snapbox::str![[r#"
 error: `mvc` has no command `chekout`
 
-hint: see `mvc help`
+hint: did you mean `checkout`?
 
 "#]]);
     sandbox

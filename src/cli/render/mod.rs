@@ -3,7 +3,12 @@
 //! A renderer gets a [`Ui`](super::ui::Ui) and a report and prints lines and tables; it never formats colours
 //! itself, and whatever it prints is made printable on the way.
 
+pub(crate) mod eval;
+pub(crate) mod files;
+pub(crate) mod history;
 pub mod number;
+pub(crate) mod refs;
+pub(crate) mod status;
 pub mod table;
 
 pub use table::{Cell, Table};

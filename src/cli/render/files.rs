@@ -1,0 +1,210 @@
+//! Weights written, removed, left alone or lost; the store and its damage.
+
+use super::{Cell, Table, number};
+use crate::base::text::{count, size};
+use crate::base::{Failure, Kind, RepoPath};
+use crate::cli::ui::{Line, Style, Ui};
+use crate::cli::{Context, Exit, Outcome};
+use crate::ops::materialise::Unrestored;
+use crate::ops::{du, reconcile, verify};
+
+/// What was written and removed.
+pub(crate) fn outcome(ui: &Ui, written: &[RepoPath], removed: &[RepoPath], bytes: u64) {
+    for path in written {
+        ui.print(Line::new().styled(Style::Added, format!("  wrote {path}")));
+    }
+    for path in removed {
+        ui.print(Line::new().styled(Style::Removed, format!("  removed {path}")));
+    }
+    if !written.is_empty() {
+        ui.detail(format!(
+            "{} in {}",
+            size(bytes),
+            count(written.len(), "weights file")
+        ));
+    }
+}
+
+/// Weights of the version are not in the work tree, although everything that could be done was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", text(unrestored, left))]
+struct Incomplete {
+    unrestored: Vec<Unrestored>,
+    left: Vec<RepoPath>,
+}
+
+fn text(unrestored: &[Unrestored], left: &[RepoPath]) -> String {
+    let mut parts = Vec::new();
+    if !unrestored.is_empty() {
+        parts.push(format!(
+            "{} could not be restored",
+            count(unrestored.len(), "weights file")
+        ));
+    }
+    if !left.is_empty() {
+        parts.push(format!(
+            "{} changed meanwhile and stayed",
+            count(left.len(), "weights file")
+        ));
+    }
+    parts.join(", ")
+}
+
+impl Failure for Incomplete {
+    fn kind(&self) -> Kind {
+        let worst = |kind| self.unrestored.iter().any(|failed| failed.kind == kind);
+        match (worst(Kind::Damaged), self.unrestored.first()) {
+            (true, _) => Kind::Damaged,
+            (false, Some(first)) => first.kind,
+            (false, None) => Kind::Changed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.kind() {
+            Kind::Damaged => Some("`mvc verify --all` lists all damage and what it affects".into()),
+            Kind::Missing => {
+                Some("copy the folder .git/mvc of a repository that has the objects, then `mvc restore .`".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Lists what a version lacks and ends in an error; done where it lacks nothing.
+pub(crate) fn incomplete(
+    context: &Context,
+    unrestored: &[Unrestored],
+    left: &[RepoPath],
+) -> Outcome {
+    unrestored
+        .iter()
+        .for_each(|failed| warn(&context.ui, failed));
+    for path in left {
+        context
+            .ui
+            .warn(format!("{path} changed while this ran, and was left alone"));
+    }
+    match unrestored.is_empty() && left.is_empty() {
+        true => Ok(Exit::Done),
+        false => Err(Incomplete {
+            unrestored: unrestored.to_vec(),
+            left: left.to_vec(),
+        }
+        .into()),
+    }
+}
+
+fn warn(ui: &Ui, failed: &Unrestored) {
+    const SHOWN: usize = 5;
+    let mut line = format!("{}: {}", failed.path, failed.problem);
+    if !failed.tensors.is_empty() {
+        let names: Vec<_> = failed
+            .tensors
+            .iter()
+            .take(SHOWN)
+            .map(String::as_str)
+            .collect();
+        line = format!("{line}: {}", names.join(", "));
+        if failed.tensors.len() > SHOWN {
+            line = format!("{line} and {} more", failed.tensors.len() - SHOWN);
+        }
+    }
+    ui.warn(line);
+}
+
+/// What was brought in line with changed sidecars: on stderr, since it comes beside another command's answer.
+pub(crate) fn reconciled(ui: &Ui, report: &reconcile::Report) {
+    for path in &report.written {
+        ui.note(format!("mvc: {path} brought in line"));
+    }
+    for path in &report.removed {
+        ui.note(format!("mvc: {path} removed, this version has none"));
+    }
+    for path in &report.left {
+        ui.warn(format!(
+            "{path} holds uncommitted changes and was left alone; `mvc status` says more"
+        ));
+    }
+    for (path, problem) in &report.unreadable {
+        ui.warn(format!(
+            "the sidecar of {path} cannot be followed: {problem}"
+        ));
+    }
+    report.unrestored.iter().for_each(|failed| warn(ui, failed));
+    if report.waiting {
+        ui.detail("mvc: weights wait until git is done");
+    }
+}
+
+/// What `mvc verify` found.
+pub(crate) fn verify(ui: &Ui, report: &verify::Report) {
+    for problem in &report.problems {
+        let mut line = Line::new()
+            .styled(Style::Bad, problem.kind.name())
+            .text(format!("  {}", problem.what));
+        if let Some(id) = &problem.object {
+            line = line.text("  ").styled(Style::Hash, id.short());
+        }
+        ui.print(line);
+        for affected in &problem.affects {
+            ui.print(format!("    affects {affected}"));
+        }
+        if let Some(version) = &problem.version {
+            ui.print(format!("    newest version {}", version.short()));
+        }
+    }
+    let what = format!(
+        "{} in {}, {} proved",
+        count(report.objects, "object"),
+        count(report.versions, "version"),
+        size(report.bytes)
+    );
+    match report.problems.len() {
+        0 => ui.print(
+            Line::new()
+                .styled(Style::Good, "good")
+                .text(format!("  {what}")),
+        ),
+        problems => ui.print(format!("{}; {what}", count(problems, "problem"))),
+    }
+}
+
+/// What `mvc du` found.
+pub(crate) fn usage(ui: &Ui, report: &du::Report) {
+    let mut table = Table::new()
+        .left("version")
+        .left("names")
+        .right("weights")
+        .right("added")
+        .left("subject");
+    for version in &report.versions {
+        table.row([
+            Cell::new(Style::Hash, version.commit.short()),
+            version.refs.join(" ").into(),
+            size(version.raw).into(),
+            size(version.added).into(),
+            version.subject.as_str().into(),
+        ]);
+    }
+    if !table.is_empty() {
+        ui.table(&table);
+        ui.print("");
+    }
+    let share = match report.raw {
+        0 => String::new(),
+        raw => format!(
+            ", {} of all versions kept whole ({})",
+            number::percent(report.stored as f64 / raw as f64),
+            size(raw)
+        ),
+    };
+    let objects = count(
+        usize::try_from(report.objects).unwrap_or(usize::MAX),
+        "object",
+    );
+    ui.print(format!(
+        "the store holds {objects} in {}{share}",
+        size(report.stored)
+    ));
+}
