@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::base::fs::FsError;
 use crate::base::{Fs, Kind};
 use crate::ops::{Environment, Workspace};
 use args::Global;
@@ -74,6 +75,7 @@ enum Command {
     Du(cmd::du::Args),
     Hooks(cmd::hooks::Args),
     Hook(cmd::hook::Args),
+    Demo(cmd::demo::Args),
     Completions(cmd::completions::Args),
     #[command(hide = true)]
     Reference(cmd::reference::Args),
@@ -101,6 +103,7 @@ impl Command {
             Command::Du(args) => cmd::du::run(args, context),
             Command::Hooks(args) => cmd::hooks::run(args, context),
             Command::Hook(args) => cmd::hook::run(args, context),
+            Command::Demo(args) => cmd::demo::run(args, context),
             Command::Completions(args) => cmd::completions::run(args, context),
             Command::Reference(args) => cmd::reference::run(args, context),
         }
@@ -126,6 +129,7 @@ impl Command {
             Command::Verify(_) => None,
             Command::Du(_) => None,
             Command::Hooks(_) => None,
+            Command::Demo(_) => None,
             Command::EvalWorker(_) => Some("eval-worker"),
             Command::Hook(_) => Some("hook"),
             Command::Completions(_) => Some("completions"),
@@ -190,6 +194,11 @@ impl Context {
     /// The way to the disk.
     pub fn fs(&self) -> Fs {
         Fs::new()
+    }
+
+    /// This program, for what has to be called again: hooks and the evaluating process.
+    pub fn program(&self) -> Result<PathBuf, Failed> {
+        Ok(std::env::current_exe().map_err(|e| FsError::new("find the program", &self.dir, e))?)
     }
 
     /// The repository that the command was called in.

@@ -73,7 +73,7 @@ impl Environment {
     }
 
     /// Gives a command this environment and no other.
-    pub(super) fn apply(&self, command: &mut Command) {
+    pub(crate) fn apply(&self, command: &mut Command) {
         command.env_clear().envs(&self.variables);
     }
 }

@@ -1,3 +1,4 @@
 //! One file per command: wiring, words, exit codes. What an operation does is tested beside it.
 
 mod completions;
+mod demo;

@@ -1,4 +1,4 @@
-use crate::cli::render::files::{incomplete, outcome};
+use crate::cli::render::files::{checked_out, incomplete};
 use crate::cli::{Context, Outcome};
 use crate::ops::{Talk, checkout};
 
@@ -36,17 +36,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         }),
     };
     let report = checkout::run(&ws, &options, &context.progress())?;
-    context.show("checkout", &report, |ui, report| {
-        let place = match &report.branch {
-            Some(branch) => format!("on branch {branch}"),
-            None => format!("at {}, on no branch", report.commit.short()),
-        };
-        ui.print(place);
-        outcome(ui, &report.written, &report.removed, report.bytes);
-        report
-            .kept
-            .iter()
-            .for_each(|path| ui.print(format!("  kept {path}, with its uncommitted changes")));
-    })?;
+    context.show("checkout", &report, checked_out)?;
     incomplete(context, &report.unrestored, &report.left)
 }

@@ -1,7 +1,6 @@
 use crate::base::Kind;
-use crate::base::text::{count, size};
-use crate::cli::render::status::added;
-use crate::cli::ui::{Line, Style};
+use crate::base::text::count;
+use crate::cli::render::status::committed;
 use crate::cli::{Context, Exit, Outcome};
 use crate::ops::{CommitOptions, Error, Talk, commit, hook};
 
@@ -75,21 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         }),
     };
     let report = commit::run(&ws, &options, &context.progress())?;
-    context.show("commit", &report, |ui, report| match &report.commit {
-        None => ui.print("nothing to commit"),
-        Some(id) => {
-            let branch = report.branch.as_deref().unwrap_or("detached HEAD");
-            let line = Line::new()
-                .text(format!("[{branch} "))
-                .styled(Style::Hash, id.short());
-            ui.print(line.text("] ").text(&report.subject));
-            report.weights.iter().for_each(|file| added(ui, file));
-            report.removed.iter().for_each(|path| {
-                ui.print(Line::new().styled(Style::Removed, format!("  removed {path}")))
-            });
-            ui.detail(format!("the store grew by {}", size(report.written)));
-        }
-    })?;
+    context.show("commit", &report, committed)?;
     report
         .large
         .iter()

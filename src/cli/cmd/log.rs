@@ -35,16 +35,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         if report.versions.is_empty() {
             ui.note("no versions yet");
         }
-        for (index, version) in report.versions.iter().enumerate() {
-            match args.oneline {
-                true => history::one_line(ui, version),
-                false => {
-                    if index > 0 {
-                        ui.print("");
-                    }
-                    history::version(ui, version);
-                }
-            }
+        match args.oneline {
+            true => report
+                .versions
+                .iter()
+                .for_each(|version| history::one_line(ui, version)),
+            false => history::versions(ui, report),
         }
     })?;
     Ok(Exit::Done)

@@ -6,7 +6,7 @@ use crate::base::{Failure, Kind, RepoPath};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::cli::{Context, Exit, Outcome};
 use crate::ops::materialise::Unrestored;
-use crate::ops::{du, reconcile, verify};
+use crate::ops::{checkout, du, reconcile, verify};
 
 /// What was written and removed.
 pub(crate) fn outcome(ui: &Ui, written: &[RepoPath], removed: &[RepoPath], bytes: u64) {
@@ -23,6 +23,19 @@ pub(crate) fn outcome(ui: &Ui, written: &[RepoPath], removed: &[RepoPath], bytes
             count(written.len(), "weights file")
         ));
     }
+}
+
+/// Where `mvc checkout` went, and what it wrote.
+pub(crate) fn checked_out(ui: &Ui, report: &checkout::Report) {
+    ui.print(match &report.branch {
+        Some(branch) => format!("on branch {branch}"),
+        None => format!("at {}, on no branch", report.commit.short()),
+    });
+    outcome(ui, &report.written, &report.removed, report.bytes);
+    report
+        .kept
+        .iter()
+        .for_each(|path| ui.print(format!("  kept {path}, with its uncommitted changes")));
 }
 
 /// Weights of the version are not in the work tree, although everything that could be done was done.

@@ -19,8 +19,17 @@ pub(crate) fn one_line(ui: &Ui, version: &log::Version) {
     ui.print(labels(line, &commit.labels).text(&commit.subject));
 }
 
-/// A version as `mvc log` lists it.
-pub(crate) fn version(ui: &Ui, version: &log::Version) {
+/// Versions as `mvc log` lists them.
+pub(crate) fn versions(ui: &Ui, report: &log::Report) {
+    for (index, listed) in report.versions.iter().enumerate() {
+        if index > 0 {
+            ui.print("");
+        }
+        version(ui, listed);
+    }
+}
+
+fn version(ui: &Ui, version: &log::Version) {
     head(ui, &version.commit);
     for (path, what) in &version.weights {
         let (style, word) = match what {
@@ -40,7 +49,7 @@ fn head(ui: &Ui, commit: &CommitInfo) {
     let line = Line::new()
         .styled(Style::Changed, format!("commit {}", commit.id))
         .text(" ");
-    ui.print(labels(line, &commit.labels));
+    ui.print(labels(line, &commit.labels).trimmed());
     ui.print(format!(
         "Author: {} <{}>",
         commit.author.name, commit.author.email

@@ -3,7 +3,7 @@
 use crate::base::text::{count, size};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::ops::status::{Entry, Report, What};
-use crate::ops::{add, hook};
+use crate::ops::{add, commit, hook};
 
 use super::files;
 
@@ -23,6 +23,24 @@ pub(crate) fn added(ui: &Ui, file: &add::Added) {
     file.notes
         .iter()
         .for_each(|note| ui.warn(format!("{}: {note}", file.path)));
+}
+
+/// What `mvc commit` recorded.
+pub(crate) fn committed(ui: &Ui, report: &commit::Report) {
+    let Some(id) = &report.commit else {
+        return ui.print("nothing to commit");
+    };
+    let branch = report.branch.as_deref().unwrap_or("detached HEAD");
+    let line = Line::new()
+        .text(format!("[{branch} "))
+        .styled(Style::Hash, id.short());
+    ui.print(line.text("] ").text(&report.subject));
+    report.weights.iter().for_each(|file| added(ui, file));
+    report
+        .removed
+        .iter()
+        .for_each(|path| ui.print(Line::new().styled(Style::Removed, format!("  removed {path}"))));
+    ui.detail(format!("the store grew by {}", size(report.written)));
 }
 
 /// What `mvc status` found.

@@ -75,7 +75,10 @@ impl Worker {
             seconds: self.seconds,
         };
         let text = serde_json::to_vec(&request).map_err(|e| self.broken(&e.to_string()))?;
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // The repository as this workspace sees it, whatever the process itself was started with.
+        ws.git().environment().apply(&mut command);
+        let mut child = command
             .args(&self.arguments)
             .current_dir(ws.root())
             .stdin(Stdio::piped())
