@@ -15,7 +15,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let Some((v1, v2)) = models() else { return };
-    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder to work in");
+    let scratch = tempfile::tempdir().expect("a folder to work in");
     let bench = Bench { home: scratch.path().to_owned() };
     let lfs = bench.quiet(scratch.path(), "git lfs version").is_some();
     if !lfs {
