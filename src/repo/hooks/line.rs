@@ -47,9 +47,12 @@ pub(super) fn line(hook: Hook, program: Option<&Path>) -> String {
     let failure = match hook {
         // The exit code of these two stops git.
         Hook::PreCommit | Hook::PrePush => "exit $?",
-        // The exit code of this one becomes that of `git checkout`; the rest of the script still runs first.
-        Hook::PostCheckout => r#"trap "exit $?" 0"#,
-        Hook::PostMerge | Hook::PostRewrite | Hook::PostIndexChange | Hook::PostApplypatch => ":",
+        // Git has done its work by now, and weights are no reason to say that it failed.
+        Hook::PostCheckout
+        | Hook::PostMerge
+        | Hook::PostRewrite
+        | Hook::PostIndexChange
+        | Hook::PostApplypatch => ":",
     };
     let name = hook.name();
     // Only an absolute answer counts: `PATH` may name the work tree as `.`, and `mvc` may be an alias.

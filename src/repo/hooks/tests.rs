@@ -208,9 +208,9 @@ fn a_no_stops_a_commit_and_shows_in_a_checkout() {
         .sandbox
         .try_git(&["commit", "--allow-empty", "-m", "y"]);
     assert!(!ok);
-    // Git has switched, says so by its exit code, and the user's own hook ran all the same.
+    // Git has switched, and the user's own hook ran all the same.
     assert!(
-        !hooked
+        hooked
             .sandbox
             .try_git(&["checkout", "--quiet", "--detach"])
             .0
