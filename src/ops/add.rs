@@ -3,12 +3,11 @@
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
-use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
 use super::workspace::Workspace;
 use super::{materialise, track};
-use crate::base::{Kind, ObjectId, Progress, RepoPath};
+use crate::base::{Kind, Progress, RepoPath};
 use crate::model::{How, Manifest};
 use crate::store::Writer;
 
@@ -213,16 +212,19 @@ pub fn store(
         let same_mode = known
             .as_ref()
             .is_some_and(|known| known.executable == opened.executable);
-        if !options.opaque && same_mode && before.is_some() && is_stored(ws, before.as_ref())? {
-            let known_id = known.as_ref().map(|known| known.id);
-            if proved || holds(&opened, before.as_ref(), progress)? {
-                opened.unchanged(ws)?;
-                if let Some(id) = known_id.filter(|_| !proved) {
-                    ws.update_state(|state| state.set(path, Stamp::now(id, opened.stat)))?;
-                }
-                report.unchanged.push(path.clone());
-                continue;
+        if !options.opaque
+            && same_mode
+            && before.is_some()
+            && is_stored(ws, before.as_ref())?
+            && (proved || holds(&opened, before.as_ref(), progress)?)
+        {
+            opened.unchanged(ws)?;
+            if let Some(known) = known.as_ref().filter(|_| !proved) {
+                let stamp = opened.stamp(ws, known)?;
+                ws.update_state(|state| state.set(path, stamp))?;
             }
+            report.unchanged.push(path.clone());
+            continue;
         }
         let writer = match &mut writer {
             Some(writer) => writer,
@@ -267,7 +269,6 @@ struct Pending {
 /// Writes sidecars and stamps their weights; the objects are durable by now.
 fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<Vec<(RepoPath, Option<Tracked>)>> {
     let mut before = Vec::new();
-    let mut paths = Vec::new();
     for Pending {
         path,
         text,
@@ -275,16 +276,15 @@ fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<Vec<(RepoPath, Optio
         known,
     } in pending
     {
-        let id = ObjectId::of(&text);
-        let mode = if opened.executable { 0o755 } else { 0o644 };
-        ws.fs()
-            .replace(&ws.on_disk(&sidecar_path(&path)), &text, mode)?;
-        ws.update_state(|state| state.set(&path, Stamp::now(id, opened.stat)))?;
-        paths.push(path.clone());
+        let sidecar = Tracked::new(text, opened.executable);
+        let stamp = opened.stamp(ws, &sidecar)?;
+        ws.fs().replace(
+            &ws.on_disk(&sidecar_path(&path)),
+            &sidecar.text,
+            sidecar.mode(),
+        )?;
+        ws.update_state(|state| state.set(&path, stamp))?;
         before.push((path, known));
-    }
-    if !paths.is_empty() {
-        materialise::restamp(ws, &paths)?;
     }
     Ok(before)
 }

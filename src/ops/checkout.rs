@@ -3,7 +3,7 @@
 //! Weights are written and verified beside their places before git moves HEAD, and renamed after it has: where
 //! anything refuses, nothing has changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use super::tracked::{self, Tracked, TrackedFiles, same};
 use super::weights::{self, Condition};
 use super::workspace::{Workspace, if_found};
 use crate::base::text::count;
-use crate::base::{Kind, Progress, RepoPath};
+use crate::base::{Kind, ObjectId, Progress, RepoPath};
 use crate::repo::{CommitId, Talk, Target};
 
 /// What `checkout` is asked for.
@@ -56,7 +56,13 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     reconcile::run(ws, progress)?;
     let Goal { commit, follow } = goal(ws, options.revision.as_deref())?;
     let plan = plan(ws, &commit, options.force, progress)?;
-    let prepared = materialise::prepare(ws, &plan.write, progress)?;
+    let sidecars: BTreeMap<RepoPath, ObjectId> = plan
+        .write
+        .iter()
+        .map(|(path, tracked)| (path.clone(), tracked.id))
+        .collect();
+    let mut prepared = materialise::prepare(ws, &plan.write, progress)?;
+    prepared.replacing(&plan.seen);
     let branches = ws.repo().branches()?;
     let local = options
         .revision
@@ -90,7 +96,12 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
             state.set(&path, stamp);
         }
         for failed in &unrestored {
-            state.mark(&failed.path, &failed.problem);
+            let pending = super::state::Pending {
+                reason: failed.problem.clone(),
+                sidecar: sidecars.get(&failed.path).copied(),
+                seen: None,
+            };
+            state.mark(&failed.path, pending);
         }
     })?;
     let branch = ws.repo().head()?.branch().map(ToOwned::to_owned);
@@ -144,6 +155,8 @@ struct Plan {
     remove: Vec<(RepoPath, super::state::Stat)>,
     stamp: Vec<(RepoPath, super::state::Stamp)>,
     kept: Vec<RepoPath>,
+    /// What lay at each path when it was decided.
+    seen: BTreeMap<RepoPath, Option<super::state::Stat>>,
 }
 
 /// What has to be done to the weights, decided before anything is touched.
@@ -166,7 +179,9 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
         .collect();
     for path in paths {
         let wanted = target.get(&path);
-        let Some(stat) = weights::lstat(ws, &path)? else {
+        let found = weights::lstat(ws, &path)?;
+        plan.seen.insert(path.clone(), found);
+        let Some(stat) = found else {
             if let Some(wanted) = wanted {
                 plan.write.push((path, wanted.clone()));
             }
@@ -189,9 +204,8 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
         match (wanted, clean) {
             (Some(wanted), true) if same(here.get(&path), Some(wanted)) => {}
             (Some(wanted), true) => plan.write.push((path, wanted.clone())),
-            (Some(wanted), false) if already(ws, &path, wanted, progress)? => {
-                plan.stamp
-                    .push((path.clone(), super::state::Stamp::now(wanted.id, stat)));
+            (Some(wanted), false) if let Some(stamp) = already(ws, &path, wanted, progress)? => {
+                plan.stamp.push((path.clone(), stamp));
             }
             (Some(wanted), false) if force => plan.write.push((path, wanted.clone())),
             // As git does with files that are alike in both commits: the changes stay.
@@ -212,17 +226,22 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
     }
 }
 
-/// True if a file holds what is wanted already, whatever its stamp says.
+/// The stamp of a file that holds what is wanted already, whatever its stamp said.
 fn already(
     ws: &Workspace,
     path: &RepoPath,
     wanted: &Tracked,
     progress: &dyn Progress,
-) -> Result<bool> {
+) -> Result<Option<super::state::Stamp>> {
     let Ok(manifest) = tracked::manifest(ws, path, wanted) else {
-        return Ok(false);
+        return Ok(None);
     };
-    weights::holds(&weights::open(ws, path)?, &manifest, progress)
+    let opened = weights::open(ws, path)?;
+    if !weights::holds(&opened, &manifest, progress)? {
+        return Ok(None);
+    }
+    opened.unchanged(ws)?;
+    Ok(Some(opened.stamp(ws, wanted)?))
 }
 
 fn refusal(dirty: &[RepoPath]) -> Error {

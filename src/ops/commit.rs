@@ -150,17 +150,22 @@ fn preflight(ws: &Workspace) -> Result<()> {
         return Err(Error::advised(Kind::Conflict, message, hint));
     }
     let state = ws.state()?;
-    for (path, tracked) in tracked::of_worktree(ws)? {
-        let Some(reason) = state.pending(&path) else {
-            continue;
-        };
+    let here = tracked::of_worktree(ws)?;
+    for (path, pending) in state.marked() {
+        let sidecar = here.get(&path).map(|tracked| tracked.id);
         let current = state
             .stamp(&path)
-            .is_some_and(|stamp: &Stamp| stamp.sidecar == tracked.id);
+            .is_some_and(|stamp: &Stamp| Some(stamp.sidecar) == sidecar);
         if !current && weights::lstat(ws, &path)?.is_some() {
-            let hint = format!(
-                "`mvc add {path}` makes the weights the next version, `mvc restore {path}` takes the sidecar's"
-            );
+            let reason = &pending.reason;
+            let hint = match sidecar {
+                Some(_) => format!(
+                    "`mvc add {path}` makes the weights the next version, `mvc restore {path}` takes the sidecar's"
+                ),
+                None => format!(
+                    "`mvc add {path}` makes the weights a part of this branch; move them away otherwise"
+                ),
+            };
             return Err(Error::advised(
                 Kind::WouldOverwrite,
                 format!("{path} is undecided: {reason}"),

@@ -3,14 +3,17 @@
 //! A hook never makes a plain git command fail because of weights, except where that is its purpose:
 //! `pre-commit` refuses a commit whose sidecars would lie.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::error::{Error, Result};
+use super::state::Stamp;
 use super::tracked::{self, sidecar_path};
 use super::weights::{self, Condition};
-use super::workspace::Workspace;
+use super::workspace::{Workspace, if_found};
 use super::{add, reconcile};
-use crate::base::config::PreCommit;
+use crate::base::config::{self, PreCommit};
 use crate::base::{Kind, Progress, RepoPath};
 use crate::repo::InProgress;
 
@@ -23,6 +26,11 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// True for a hook whose failure must not be one of git's command: all but `pre-commit`, which refuses on purpose.
+pub fn comes_after(name: &str) -> bool {
+    name.starts_with("post-") || name == "pre-push"
+}
+
 /// Runs a hook with the arguments that git gave it. An unknown name is an error of use.
 pub fn run(
     ws: &Workspace,
@@ -33,12 +41,13 @@ pub fn run(
     match name {
         "post-checkout" | "post-merge" | "post-rewrite" | "post-index-change"
         | "post-applypatch" | "post-commit" => {
+            // With anything but 1 git has written its index alone, as every `git status` may do.
             let nothing =
                 name == "post-index-change" && arguments.first().map(String::as_str) != Some("1");
-            if nothing || !uses_mvc(ws)? {
-                return Ok(Report::default());
+            match nothing {
+                true => Ok(Report::default()),
+                false => after(ws, name, progress),
             }
-            after(ws, name, progress)
         }
         "pre-commit" if !uses_mvc(ws)? => Ok(Report::default()),
         "pre-commit" => before_commit(ws, progress),
@@ -51,39 +60,65 @@ pub fn run(
     }
 }
 
-/// False in a work tree that has neither sidecars nor stamps: nothing of it is mvc's business.
+/// False in a work tree that has no sidecars, no stamps and no patterns: nothing of it is mvc's business.
 fn uses_mvc(ws: &Workspace) -> Result<bool> {
     let has_sidecar = || -> Result<bool> {
-        Ok(ws
+        let sidecars = ws
             .repo()
-            .index()?
-            .iter()
-            .any(|file| tracked::weights_path(&file.path).is_some()))
+            .index_where(&|path| path.ends_with(tracked::SUFFIX))?;
+        Ok(!sidecars.is_empty())
     };
-    Ok(ws.state()?.stamped().next().is_some() || has_sidecar()?)
+    Ok(ws.state()?.stamped().next().is_some()
+        || ws
+            .on_disk(&RepoPath::new(config::FILE)?)
+            .symlink_metadata()
+            .is_ok()
+        || has_sidecar()?)
 }
 
 fn after(ws: &Workspace, name: &str, progress: &dyn Progress) -> Result<Report> {
-    let waits = matches!(
+    let mut report = Report::default();
+    match waits(ws, name)? {
+        true => report.reconciled.waiting = true,
+        false => report.reconciled = reconcile::run(ws, progress)?,
+    }
+    Ok(report)
+}
+
+/// True at an inner step of a rebase or `am`: writing gigabytes for a commit that is left at once helps nobody.
+///
+/// Git runs all its hooks before it removes the files by which a rebase in progress is told, so its end is known
+/// by other signs: `post-rewrite` runs, no step is left (a fast-forward has none and runs no `post-rewrite`), or
+/// the sidecars are those from before it, as after `--abort`.
+fn waits(ws: &Workspace, name: &str) -> Result<bool> {
+    if !is_stepping(ws) || name == "post-rewrite" || !ws.repo().has_steps_left() {
+        return Ok(false);
+    }
+    let Some(start) = ws.repo().began_at() else {
+        return Ok(true);
+    };
+    let is_sidecar = |path: &str| path.ends_with(tracked::SUFFIX);
+    let Some(files) = if_found(ws.repo().files(&start, &is_sidecar))? else {
+        return Ok(true);
+    };
+    let before: BTreeSet<_> = files
+        .into_iter()
+        .map(|file| (file.path, file.blob))
+        .collect();
+    let now: BTreeSet<_> = ws
+        .repo()
+        .index_where(&is_sidecar)?
+        .into_iter()
+        .map(|file| (file.path, file.blob))
+        .collect();
+    Ok(before != now)
+}
+
+fn is_stepping(ws: &Workspace) -> bool {
+    matches!(
         ws.repo().in_progress(),
         Some(InProgress::Rebase | InProgress::Am)
-    );
-    // An inner step of a rebase only marks: writing gigabytes for a commit that is left at once helps nobody.
-    // Its end runs post-rewrite, or post-index-change with nothing in progress any more.
-    if waits && name != "post-rewrite" {
-        return Ok(Report {
-            reconciled: reconcile::Report {
-                waiting: true,
-                ..Default::default()
-            },
-            ..Default::default()
-        });
-    }
-    let reconciled = reconcile::run(ws, progress)?;
-    Ok(Report {
-        reconciled,
-        warnings: Vec::new(),
-    })
+    )
 }
 
 /// Refuses a commit that would record new metrics with old weights, or weights themselves.
@@ -115,7 +150,13 @@ fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     let mut wrong = Vec::new();
     for (path, tracked) in tracked::of_index(ws)? {
         let condition = weights::condition(ws, &state, &path, &tracked, progress)?;
-        if condition.0 == Condition::Modified {
+        // Weights that wait for the end of a rebase hold a version, and nobody's work.
+        let waits = || -> Result<bool> {
+            let stat = weights::lstat(ws, &path)?;
+            let proved = |stamp: &Stamp| stat.is_some_and(|stat| stamp.proves(&stat));
+            Ok(is_stepping(ws) && state.stamp(&path).is_some_and(proved))
+        };
+        if condition.0 == Condition::Modified && !waits()? {
             wrong.push(path);
         }
     }
@@ -139,7 +180,8 @@ fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
                 names.join(", ")
             ),
             format!(
-                "`mvc add {0}` stages the weights as they are, `mvc restore {0}` brings the staged version back",
+                "`mvc add {0}` stages the weights as they are, `mvc restore {0}` brings the staged version back, \
+                 `git commit --no-verify` commits without them",
                 names.join(" ")
             ),
         )),
@@ -148,7 +190,10 @@ fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
 
 /// As long as objects have no remote, a push takes the sidecars and leaves the weights.
 fn before_push(ws: &Workspace) -> Result<Report> {
-    let count = tracked::of_index(ws)?.len();
+    let count = ws
+        .repo()
+        .index_where(&|path| path.ends_with(tracked::SUFFIX))?
+        .len();
     if count == 0 {
         return Ok(Report::default());
     }

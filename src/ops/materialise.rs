@@ -1,6 +1,6 @@
 //! Weights written from the store into the work tree: beside first, verified, then renamed and stamped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 use serde::Serialize;
@@ -34,8 +34,7 @@ pub struct Unrestored {
 struct Ready {
     path: RepoPath,
     temp: TempFile,
-    sidecar: ObjectId,
-    executable: bool,
+    sidecar: Tracked,
     /// What lay there when this began; the file is replaced only while it is still that.
     replaces: Option<Stat>,
 }
@@ -104,8 +103,7 @@ pub fn prepare(
         prepared.ready.push(Ready {
             path: path.clone(),
             temp,
-            sidecar: tracked.id,
-            executable: tracked.executable,
+            sidecar: tracked.clone(),
             replaces,
         });
         manifests.push(manifest);
@@ -220,6 +218,16 @@ impl Prepared {
         self.ready.iter().map(|ready| &ready.path)
     }
 
+    /// Says what lay at a path when it was decided to replace it, which is before this was prepared: whoever wrote
+    /// to it since then keeps what they wrote.
+    pub fn replacing(&mut self, decided: &BTreeMap<RepoPath, Option<Stat>>) {
+        for ready in &mut self.ready {
+            if let Some(stat) = decided.get(&ready.path) {
+                ready.replaces = *stat;
+            }
+        }
+    }
+
     /// Gives the prepared files their names and stamps them. A file that is no longer what it was when it was
     /// prepared is left alone: somebody wrote to it meanwhile.
     pub fn install(self, ws: &Workspace) -> Result<Installed> {
@@ -233,7 +241,7 @@ impl Prepared {
             }
             ready
                 .temp
-                .set_mode(mode(ws, &ready.path, ready.executable))?;
+                .set_mode(mode(ws, &ready.path, ready.sidecar.executable))?;
             done.bytes += ready.temp.metadata()?.len();
             ready
                 .temp
@@ -244,7 +252,13 @@ impl Prepared {
             let stat = weights::lstat(ws, &ready.path)?;
             if let Some(stat) = stat {
                 // Stamped at once: a crash before the end leaves only files that are known to be clean.
-                ws.update_state(|state| state.set(&ready.path, Stamp::now(ready.sidecar, stat)))?;
+                let stamp = Stamp {
+                    sidecar: ready.sidecar.id,
+                    blob: ws.repo().blob_name(&ready.sidecar.text)?.to_string(),
+                    stat,
+                    at: state::now(),
+                };
+                ws.update_state(|state| state.set(&ready.path, stamp))?;
             }
         }
         for folder in folders {
@@ -270,8 +284,8 @@ pub fn restamp(ws: &Workspace, paths: &[RepoPath]) -> Result<()> {
         for (path, stat) in current {
             let Some(stat) = stat else { continue };
             if let Some(stamp) = state.stamp(path).filter(|stamp| stamp.stat == stat) {
-                let sidecar = stamp.sidecar;
-                state.set(path, Stamp::now(sidecar, stat));
+                let stamp = stamp.renewed();
+                state.set(path, stamp);
             }
         }
     })?;

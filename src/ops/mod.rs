@@ -16,6 +16,7 @@ pub mod add;
 pub mod blocks;
 pub mod checkout;
 pub mod commit;
+pub mod diff;
 pub mod demo;
 pub mod du;
 pub mod error;

@@ -1,17 +1,29 @@
 //! Bringing weights in line with sidecars that plain git has rewritten: what every hook runs, and every verb first.
 //!
-//! Only stamps and stat data are looked at where nothing changed. A weights file is replaced or removed only
-//! while its stamp proves that it holds a version; anything else is left alone, marked, and said.
+//! Only stamps and stat data are looked at where nothing changed. A weights file is replaced or removed only where
+//! it is proved to hold a version that the store has; anything else is left alone, marked, and said once.
+//!
+//! HEAD is never asked: some hooks run before git moves it and some after. What a file held is told by its stamp,
+//! and where its stat data are no proof (it was touched, copied, or written this very moment) by its bytes, compared
+//! with the sidecar of the stamp, which git still has under its own name.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::materialise::{self, Installed, Unrestored};
-use super::state::{Stamp, State};
+use super::state::{Pending, Stamp, Stat, State};
 use super::tracked::{self, Tracked};
 use super::weights;
 use super::workspace::Workspace;
-use crate::base::{Progress, RepoPath};
+use crate::base::{ObjectId, Progress, RepoPath};
+use crate::model::Manifest;
+
+const DIRTY: &str = "its sidecar changed while it holds uncommitted changes";
+const ORPHAN: &str = "its sidecar is gone while it holds uncommitted changes";
+const ONLY_COPY: &str = "its sidecar changed, and the store does not have what it holds";
+const UNRESTORED: &str = "its objects are not in the store";
 
 /// What reconcile did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,200 +36,284 @@ pub struct Report {
     pub left: Vec<RepoPath>,
     /// Weights whose objects are missing or damaged.
     pub unrestored: Vec<Unrestored>,
+    /// Weights of which one of these was said before, and that are still so.
+    pub pending: Vec<RepoPath>,
     /// Sidecars that cannot be read, with the reason.
     pub unreadable: Vec<(RepoPath, String)>,
     /// True if a rebase or the like is under way, and weights wait for its end.
     pub waiting: bool,
 }
 
-impl Report {
-    /// True if nothing had to be done.
-    pub fn is_quiet(&self) -> bool {
-        self.written.is_empty()
-            && self.removed.is_empty()
-            && self.left.is_empty()
-            && self.unrestored.is_empty()
-            && self.unreadable.is_empty()
-    }
-
-    /// True if some weights are not what their sidecars say.
-    pub fn is_incomplete(&self) -> bool {
-        !self.left.is_empty() || !self.unrestored.is_empty() || !self.unreadable.is_empty()
-    }
-}
-
 /// Brings weights in line with the sidecars of the work tree.
 pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
-    let mut report = Report::default();
     let state = ws.state()?;
-    let sidecars = tracked::of_worktree(ws)?;
+    let sidecars = tracked::of_worktree_with(ws, &state)?;
+    let mut run = Run {
+        ws,
+        state: &state,
+        progress,
+        report: Report::default(),
+        marks: BTreeMap::new(),
+        stamps: Vec::new(),
+        forgotten: Vec::new(),
+    };
     let mut wanted: Vec<(RepoPath, Tracked)> = Vec::new();
-    let mut clean: Vec<(RepoPath, Stamp)> = Vec::new();
+    let mut decided: BTreeMap<RepoPath, Option<Stat>> = BTreeMap::new();
     for (path, tracked) in &sidecars {
-        match plan(ws, &state, path, tracked, progress) {
+        match run.plan(path, tracked) {
             Ok(Plan::Nothing) => {}
-            Ok(Plan::Write) => wanted.push((path.clone(), tracked.clone())),
-            Ok(Plan::Stamp(stamp)) => clean.push((path.clone(), stamp)),
-            Ok(Plan::Leave) => report.left.push(path.clone()),
-            Err(e) => report.unreadable.push((path.clone(), chain(&e))),
+            Ok(Plan::Write(stat)) => {
+                wanted.push((path.clone(), tracked.clone()));
+                decided.insert(path.clone(), stat);
+            }
+            Ok(Plan::Stamp(stamp)) => run.stamps.push((path.clone(), stamp)),
+            Ok(Plan::Leave(why, seen)) => run.leave(path, why, Some(tracked.id), seen),
+            Err(e) => run.report.unreadable.push((path.clone(), chain(&e))),
         }
     }
-    let gone: Vec<RepoPath> = state
-        .stamped()
-        .map(|(path, _)| path)
-        .filter(|path| !sidecars.contains_key(path))
-        .collect();
-    for path in gone {
-        retire(ws, &state, &path, &mut report)?;
+    for (path, stamp) in state.stamped() {
+        if !sidecars.contains_key(&path) {
+            run.retire(&path, stamp)?;
+        }
     }
     if !wanted.is_empty() {
-        let prepared = materialise::prepare(ws, &wanted, progress)?;
-        report.unrestored.extend(prepared.failed.iter().cloned());
-        let Installed { written, left, .. } = prepared.install(ws)?;
-        report.written = written;
-        report.left.extend(left);
+        run.write(&wanted, &decided)?;
     }
-    mark(ws, &state, &report, clean)?;
-    Ok(report)
+    run.finish()
+}
+
+/// One pass, and what it has found so far.
+struct Run<'a> {
+    ws: &'a Workspace,
+    state: &'a State,
+    progress: &'a dyn Progress,
+    report: Report,
+    marks: BTreeMap<RepoPath, Pending>,
+    stamps: Vec<(RepoPath, Stamp)>,
+    forgotten: Vec<RepoPath>,
 }
 
 enum Plan {
     Nothing,
-    Write,
+    Write(Option<Stat>),
     Stamp(Stamp),
-    Leave,
+    Leave(&'static str, Option<Stat>),
 }
 
-fn plan(
-    ws: &Workspace,
-    state: &State,
-    path: &RepoPath,
-    tracked: &Tracked,
-    progress: &dyn Progress,
-) -> Result<Plan> {
-    let stamp = state.stamp(path);
-    let up_to_date = stamp.is_some_and(|stamp| stamp.sidecar == tracked.id);
-    let Some(stat) = weights::lstat(ws, path)? else {
-        // Weights that the user removed stay removed until they are asked for.
-        return Ok(if up_to_date {
-            Plan::Nothing
-        } else {
-            Plan::Write
-        });
-    };
-    if up_to_date {
-        return Ok(Plan::Nothing);
-    }
-    // A sidecar that cannot be read must never cost the weights.
-    let manifest = tracked::manifest(ws, path, tracked)?;
-    if stamp.is_some_and(|stamp| stamp.proves(&stat)) {
-        return Ok(Plan::Write);
-    }
-    let opened = weights::open(ws, path)?;
-    if weights::holds(&opened, &manifest, progress)? {
-        opened.unchanged(ws)?;
-        return Ok(Plan::Stamp(Stamp::now(tracked.id, opened.stat)));
-    }
-    if let Some(stamp) = stamp.filter(|stamp| stamp.stat == stat) {
-        // Too young to be proved by stat data: whether it is still the stamped version, only its bytes tell.
-        return Ok(match holds_stamped(ws, stamp, &opened, path, progress)? {
-            true => Plan::Write,
-            false => Plan::Leave,
-        });
-    }
-    Ok(Plan::Leave)
+/// What a weights file holds, as far as it matters.
+enum Holds {
+    /// What its sidecar says now.
+    Wanted(Stamp),
+    /// What its stamp says, and the store has it.
+    Version(Stat),
+    /// What its stamp says, and nothing else has it.
+    OnlyCopy(Stat),
+    /// Something else. Its stat data where they will tell of a change.
+    Other(Option<Stat>),
 }
 
-/// True if the file still holds the version of its stamp, whose sidecar is looked for in HEAD and the reflog's
-/// last position of it.
-fn holds_stamped(
-    ws: &Workspace,
-    stamp: &Stamp,
-    opened: &weights::Opened,
-    path: &RepoPath,
-    progress: &dyn Progress,
-) -> Result<bool> {
-    for revision in ["HEAD", "ORIG_HEAD", "HEAD@{1}"] {
-        let Ok(commit) = ws.repo().resolve(revision) else {
-            continue;
+impl Run<'_> {
+    fn plan(&self, path: &RepoPath, tracked: &Tracked) -> Result<Plan> {
+        let stamp = self.state.stamp(path);
+        let up_to_date = stamp.is_some_and(|stamp| stamp.sidecar == tracked.id);
+        if up_to_date {
+            // Weights that the user changed or removed stay so until they are asked for.
+            return Ok(Plan::Nothing);
+        }
+        let Some(stat) = weights::lstat(self.ws, path)? else {
+            return Ok(Plan::Write(None));
         };
-        let Some(before) = tracked::of_commit(ws, &commit)?.remove(path) else {
-            continue;
+        if self.known(path, Some(tracked.id), &stat) {
+            return Ok(Plan::Leave(DIRTY, Some(stat)));
+        }
+        // A sidecar that cannot be read must never cost the weights.
+        let manifest = tracked::manifest(self.ws, path, tracked)?;
+        Ok(
+            match self.holds(path, stamp, stat, Some((tracked, &manifest)))? {
+                Holds::Wanted(stamp) => Plan::Stamp(stamp),
+                Holds::Version(stat) => Plan::Write(Some(stat)),
+                Holds::OnlyCopy(stat) => Plan::Leave(ONLY_COPY, Some(stat)),
+                Holds::Other(seen) => Plan::Leave(DIRTY, seen),
+            },
+        )
+    }
+
+    /// True if a file was found dirty before, against this very sidecar, and has not been written since.
+    fn known(&self, path: &RepoPath, sidecar: Option<ObjectId>, stat: &Stat) -> bool {
+        self.state.mark_of(path).is_some_and(|mark| {
+            mark.sidecar == sidecar
+                && mark.seen == Some(*stat)
+                && matches!(mark.reason.as_str(), DIRTY | ORPHAN)
+        })
+    }
+
+    fn holds(
+        &self,
+        path: &RepoPath,
+        stamp: Option<&Stamp>,
+        stat: Stat,
+        wanted: Option<(&Tracked, &Manifest)>,
+    ) -> Result<Holds> {
+        let before = stamp.and_then(|stamp| tracked::of_stamp(self.ws, path, stamp));
+        if stamp.is_some_and(|stamp| stamp.proves(&stat)) {
+            return self.version(before.as_ref(), stat);
+        }
+        let opened = match weights::open(self.ws, path) {
+            Err(Error::Changed(_)) => return Ok(Holds::Other(None)),
+            opened => opened?,
         };
-        if before.id == stamp.sidecar {
-            return weights::holds(opened, &tracked::manifest(ws, path, &before)?, progress);
+        let candidates: Vec<&Manifest> = wanted
+            .iter()
+            .map(|(_, manifest)| *manifest)
+            .chain(&before)
+            .collect();
+        let which = weights::which(&opened, &candidates, self.progress)?;
+        match opened.unchanged(self.ws) {
+            Err(Error::Changed(_)) => return Ok(Holds::Other(None)),
+            unchanged => unchanged?,
+        }
+        match (which, wanted) {
+            (None, _) => Ok(Holds::Other(opened.settled())),
+            (Some(0), Some((tracked, _))) => Ok(Holds::Wanted(opened.stamp(self.ws, tracked)?)),
+            (Some(_), _) => self.version(before.as_ref(), opened.stat),
         }
     }
-    Ok(false)
-}
 
-/// A weights file whose sidecar is gone: removed while it is provably stored, kept otherwise.
-fn retire(ws: &Workspace, state: &State, path: &RepoPath, report: &mut Report) -> Result<()> {
-    let proved = match (state.stamp(path), weights::lstat(ws, path)) {
-        (Some(stamp), Ok(Some(stat))) => stamp.proves(&stat),
-        (_, Ok(None)) => {
-            ws.update_state(|state| state.forget(path))?;
+    /// A version may be replaced where it can be had again.
+    fn version(&self, manifest: Option<&Manifest>, stat: Stat) -> Result<Holds> {
+        let lost = match manifest {
+            Some(manifest) => !materialise::absent(self.ws, manifest)?.is_empty(),
+            // Git has dropped the sidecar, so no commit names this version.
+            None => false,
+        };
+        Ok(if lost {
+            Holds::OnlyCopy(stat)
+        } else {
+            Holds::Version(stat)
+        })
+    }
+
+    /// A weights file whose sidecar is gone: removed where it is provably stored, kept otherwise.
+    fn retire(&mut self, path: &RepoPath, stamp: &Stamp) -> Result<()> {
+        let ws = self.ws;
+        // Nothing is there, or nothing that could be weights, or a version that keeps this file in plain git.
+        let Ok(Some(stat)) = weights::lstat(ws, path) else {
+            self.forgotten.push(path.clone());
+            return Ok(());
+        };
+        if ws.repo().tracked(path)? {
+            self.forgotten.push(path.clone());
             return Ok(());
         }
-        _ => false,
-    };
-    if proved {
-        materialise::remove(ws, path)?;
-        report.removed.push(path.clone());
-    } else {
-        // It holds work that no version has: it becomes an ordinary file that nobody tracks.
-        ws.update_state(|state| state.forget(path))?;
-        report.left.push(path.clone());
+        if self.known(path, None, &stat) {
+            self.leave(path, ORPHAN, None, Some(stat));
+            return Ok(());
+        }
+        match self.holds(path, Some(stamp), stat, None)? {
+            Holds::Version(stat) if weights::lstat(ws, path)? == Some(stat) => {
+                materialise::remove(ws, path)?;
+                self.report.removed.push(path.clone());
+            }
+            Holds::OnlyCopy(stat) => self.leave(path, ONLY_COPY, None, Some(stat)),
+            Holds::Other(seen) => self.leave(path, ORPHAN, None, seen),
+            Holds::Wanted(_) | Holds::Version(_) => self.leave(path, ORPHAN, None, None),
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Records what was found clean and what was left alone.
-fn mark(
-    ws: &Workspace,
-    before: &State,
-    report: &Report,
-    clean: Vec<(RepoPath, Stamp)>,
-) -> Result<()> {
-    let marks: Vec<(&RepoPath, &str)> = report
-        .left
-        .iter()
-        .map(|path| {
-            (
-                path,
-                "its sidecar changed while it holds uncommitted changes",
-            )
-        })
-        .chain(
-            report
-                .unrestored
-                .iter()
-                .map(|failed| (&failed.path, "its objects are not in the store")),
-        )
-        .collect();
-    let settled = |path: &RepoPath| {
-        before.pending(path).is_some() && !marks.iter().any(|(marked, _)| *marked == path)
-    };
-    let over: Vec<RepoPath> = before
-        .stamped()
-        .map(|(path, _)| path)
-        .filter(settled)
-        .collect();
-    if marks.is_empty() && clean.is_empty() && over.is_empty() {
-        return Ok(());
+    fn write(
+        &mut self,
+        wanted: &[(RepoPath, Tracked)],
+        decided: &BTreeMap<RepoPath, Option<Stat>>,
+    ) -> Result<()> {
+        let sidecar = |path: &RepoPath| {
+            let found = wanted.iter().find(|(wanted, _)| wanted == path);
+            found.map(|(_, tracked)| tracked.id)
+        };
+        let mut prepared = materialise::prepare(self.ws, wanted, self.progress)?;
+        prepared.replacing(decided);
+        for failed in std::mem::take(&mut prepared.failed) {
+            let of = sidecar(&failed.path);
+            match self.mark(&failed.path, UNRESTORED, of, None) {
+                true => self.report.unrestored.push(failed),
+                false => self.report.pending.push(failed.path),
+            }
+        }
+        let Installed { written, left, .. } = prepared.install(self.ws)?;
+        for path in left {
+            let of = sidecar(&path);
+            self.leave(&path, DIRTY, of, None);
+        }
+        self.report.written = written;
+        Ok(())
     }
-    ws.update_state(|state| {
-        for path in &over {
-            state.unmark(path);
+
+    fn leave(&mut self, path: &RepoPath, why: &str, sidecar: Option<ObjectId>, seen: Option<Stat>) {
+        match self.mark(path, why, sidecar, seen) {
+            true => self.report.left.push(path.clone()),
+            false => self.report.pending.push(path.clone()),
         }
-        for (path, stamp) in clean {
-            state.set(&path, stamp);
+    }
+
+    /// Marks a weights file; true if it was not marked so before. One git command runs several hooks, and one line
+    /// is enough.
+    fn mark(
+        &mut self,
+        path: &RepoPath,
+        why: &str,
+        sidecar: Option<ObjectId>,
+        seen: Option<Stat>,
+    ) -> bool {
+        let before = self.state.mark_of(path);
+        let new = before.is_none_or(|mark| mark.sidecar != sidecar || mark.reason != why);
+        let pending = Pending {
+            reason: why.to_owned(),
+            sidecar,
+            seen,
+        };
+        self.marks.insert(path.clone(), pending);
+        new
+    }
+
+    /// Records what was found clean and what was left alone, and what is no longer so.
+    fn finish(self) -> Result<Report> {
+        let Self {
+            ws,
+            state: before,
+            report,
+            marks,
+            stamps,
+            forgotten,
+            ..
+        } = self;
+        let unread = |path: &RepoPath| report.unreadable.iter().any(|(other, _)| other == path);
+        let over: Vec<RepoPath> = before
+            .marked()
+            .map(|(path, _)| path)
+            .filter(|path| !marks.contains_key(path) && !unread(path))
+            .collect();
+        let same = marks
+            .iter()
+            .all(|(path, mark)| before.mark_of(path) == Some(mark));
+        if same && over.is_empty() && stamps.is_empty() && forgotten.is_empty() {
+            return Ok(report);
         }
-        for (path, reason) in marks {
-            state.mark(path, reason);
-        }
-    })?;
-    Ok(())
+        ws.update_state(|state| {
+            for path in &over {
+                state.unmark(path);
+            }
+            for path in &forgotten {
+                state.forget(path);
+            }
+            for (path, stamp) in stamps {
+                state.set(&path, stamp);
+            }
+            for (path, mark) in marks {
+                state.mark(&path, mark);
+            }
+        })?;
+        Ok(report)
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -57,6 +57,11 @@ impl Stat {
     fn latest(&self) -> i128 {
         self.mtime.max(self.ctime)
     }
+
+    /// True if whatever is written after this time changes the stat data.
+    pub fn settled_at(&self, at: i128) -> bool {
+        self.latest() + (TICK.as_nanos() as i128) < at
+    }
 }
 
 /// What one weights file was known to hold.
@@ -64,29 +69,32 @@ impl Stat {
 pub struct Stamp {
     /// The BLAKE3 of the sidecar's text.
     pub sidecar: ObjectId,
+    /// Git's name of the sidecar's text, by which it is found again once git has rewritten the sidecar: a file
+    /// that was only touched or copied is then compared with what it was.
+    pub blob: String,
     /// The weights file's stat data.
     pub stat: Stat,
-    /// When they were found to agree, nanoseconds since 1970.
+    /// Since when they are known to agree, nanoseconds since 1970: the file was read after this.
     pub at: i128,
 }
 
 impl Stamp {
-    /// Says that a file with this stat data holds what the sidecar says, as of now.
-    pub fn now(sidecar: ObjectId, stat: Stat) -> Self {
+    /// The same said again, as of now.
+    pub fn renewed(&self) -> Self {
         Self {
-            sidecar,
-            stat,
             at: now(),
+            ..self.clone()
         }
     }
 
     /// True if a file with this stat data is proved unchanged without reading it.
     pub fn proves(&self, stat: &Stat) -> bool {
-        self.stat == *stat && self.stat.latest() + (TICK.as_nanos() as i128) < self.at
+        self.stat == *stat && self.stat.settled_at(self.at)
     }
 }
 
-fn now() -> i128 {
+/// The time, nanoseconds since 1970.
+pub fn now() -> i128 {
     SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |elapsed| elapsed.as_nanos() as i128)
@@ -110,9 +118,20 @@ pub struct State {
     mvc: u32,
     /// The stamps, by path of the weights file.
     files: BTreeMap<String, Stamp>,
-    /// Weights that a hook left alone although their sidecar changed, with the reason.
+    /// Weights that a hook left alone although their sidecar changed.
     #[serde(default)]
-    pending: BTreeMap<String, String>,
+    pending: BTreeMap<String, Pending>,
+}
+
+/// Why a weights file was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// In words.
+    pub reason: String,
+    /// The sidecar that it was not brought in line with; `None` where there is none any more.
+    pub sidecar: Option<ObjectId>,
+    /// Its stat data if they prove that it still holds what it held then.
+    pub seen: Option<Stat>,
 }
 
 impl State {
@@ -168,13 +187,24 @@ impl State {
 
     /// Why a hook left this weights file alone.
     pub fn pending(&self, path: &RepoPath) -> Option<&str> {
-        self.pending.get(path.as_str()).map(String::as_str)
+        self.mark_of(path).map(|pending| pending.reason.as_str())
+    }
+
+    /// What is pending of this weights file.
+    pub fn mark_of(&self, path: &RepoPath) -> Option<&Pending> {
+        self.pending.get(path.as_str())
+    }
+
+    /// All weights files that were left alone.
+    pub fn marked(&self) -> impl Iterator<Item = (RepoPath, &Pending)> {
+        self.pending
+            .iter()
+            .filter_map(|(path, pending)| Some((RepoPath::new(path).ok()?, pending)))
     }
 
     /// Marks a weights file that was left alone.
-    pub fn mark(&mut self, path: &RepoPath, reason: &str) {
-        self.pending
-            .insert(path.as_str().to_owned(), reason.to_owned());
+    pub fn mark(&mut self, path: &RepoPath, pending: Pending) {
+        self.pending.insert(path.as_str().to_owned(), pending);
     }
 
     /// Takes a mark back.
@@ -195,15 +225,24 @@ mod tests {
         Stat::of(&path.symlink_metadata().expect("there"))
     }
 
+    fn stamp(stat: Stat) -> Stamp {
+        Stamp {
+            sidecar: ObjectId::of(b""),
+            blob: String::new(),
+            stat,
+            at: now(),
+        }
+    }
+
     #[test]
     fn a_fresh_file_proves_nothing_until_it_has_settled() {
         let dir = tempfile::tempdir().expect("a temp folder");
         let path = dir.path().join("weights");
         std::fs::write(&path, b"1").expect("written");
         let before = stat(&path);
-        assert!(!Stamp::now(ObjectId::of(b""), before).proves(&before));
+        assert!(!stamp(before).proves(&before));
         settle(&[before]);
-        let stamp = Stamp::now(ObjectId::of(b""), before);
+        let stamp = stamp(before);
         assert!(stamp.proves(&stat(&path)));
         std::fs::write(&path, b"2").expect("written");
         assert!(!stamp.proves(&stat(&path)));
@@ -215,9 +254,14 @@ mod tests {
         let fs = Fs::new();
         let path = |name| RepoPath::new(name).expect("good");
         std::fs::write(dir.path().join("x"), b"").expect("written");
-        let stamp = Stamp::now(ObjectId::of(b""), stat(&dir.path().join("x")));
+        let stamp = stamp(stat(&dir.path().join("x")));
+        let why = Pending {
+            reason: "why".to_owned(),
+            sidecar: None,
+            seen: None,
+        };
         State::update(&fs, dir.path(), |s| s.set(&path("a"), stamp.clone())).expect("written");
-        State::update(&fs, dir.path(), |s| s.mark(&path("b"), "why")).expect("written");
+        State::update(&fs, dir.path(), |s| s.mark(&path("b"), why)).expect("written");
         let state = State::load(dir.path()).expect("read");
         assert_eq!(state.stamp(&path("a")), Some(&stamp));
         assert_eq!(state.pending(&path("b")), Some("why"));

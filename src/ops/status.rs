@@ -131,7 +131,16 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
                 .for_each(|(path, stamp)| state.set(&path, stamp))
         })?;
     }
-    let known = |path: &RepoPath| here.contains_key(path);
+    // A branch without their sidecar was checked out while they were dirty.
+    for (path, pending) in state.marked().filter(|(path, _)| !here.contains_key(path)) {
+        report.changed.push(Entry {
+            path,
+            change: What::Modified,
+            pending: Some(pending.reason.clone()),
+        });
+    }
+    let pending = |path: &RepoPath| state.pending(path).is_some();
+    let known = |path: &RepoPath| here.contains_key(path) || pending(path);
     report.untracked = track::matching(ws, &ws.config()?)?
         .into_iter()
         .filter(|path| !known(path))

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::error::{During, Error, Result};
+use super::state::{Stamp, State};
 use super::workspace::Workspace;
 use crate::base::{Kind, ObjectId, RepoPath, fs};
 use crate::model::manifest::{self, Manifest, Sidecar};
-use crate::repo::CommitId;
+use crate::repo::{BlobId, CommitId};
 use crate::store::Writer;
 
 /// What a sidecar's name adds to its weights file's.
@@ -116,7 +117,11 @@ pub fn in_worktree(ws: &Workspace, weights: &RepoPath) -> Result<Option<Tracked>
 /// The sidecars that lie in the work tree: those of the index, and those that were stamped, so that a sidecar
 /// which was made but not yet staged is seen too.
 pub fn of_worktree(ws: &Workspace) -> Result<TrackedFiles> {
-    let state = ws.state()?;
+    of_worktree_with(ws, &ws.state()?)
+}
+
+/// [`of_worktree`] for who has the stamps already.
+pub fn of_worktree_with(ws: &Workspace, state: &State) -> Result<TrackedFiles> {
     let mut paths: std::collections::BTreeSet<RepoPath> =
         state.stamped().map(|(path, _)| path).collect();
     let sidecars = ws.repo().index_where(&|path| path.ends_with(SUFFIX))?;
@@ -128,6 +133,18 @@ pub fn of_worktree(ws: &Workspace) -> Result<TrackedFiles> {
         }
     }
     Ok(found)
+}
+
+/// What the sidecar of a stamp says, found in git by its name there: the work tree's has been rewritten by now.
+/// `None` where git has no such text any more, or not all of what it names can be read: that proves nothing.
+pub fn of_stamp(ws: &Workspace, weights: &RepoPath, stamp: &Stamp) -> Option<Manifest> {
+    let blob = BlobId::from_hex(&stamp.blob)?;
+    let text = ws.repo().blob(&blob, manifest::MAX_TEXT as u64).ok()?;
+    let sidecar = Tracked::new(text, false);
+    match sidecar.id == stamp.sidecar {
+        true => manifest(ws, weights, &sidecar).ok(),
+        false => None,
+    }
 }
 
 /// What a sidecar says, its tensor list fetched from the store where it lies there.

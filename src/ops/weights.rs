@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{During, Error, Result};
-use super::state::{Stamp, Stat, State};
+use super::state::{self, Stamp, Stat, State};
 use super::tracked::Tracked;
 use super::workspace::Workspace;
 use crate::base::fs::FsError;
@@ -33,9 +33,26 @@ pub struct Opened {
     /// Whether its owner may execute it.
     pub executable: bool,
     path: RepoPath,
+    /// When it was opened, late enough for its stat data to tell of every later write.
+    at: i128,
 }
 
 impl Opened {
+    /// Says that the file, which was read and did not change meanwhile, holds what this sidecar says.
+    pub fn stamp(&self, ws: &Workspace, sidecar: &Tracked) -> Result<Stamp> {
+        Ok(Stamp {
+            sidecar: sidecar.id,
+            blob: ws.repo().blob_name(&sidecar.text)?.to_string(),
+            stat: self.stat,
+            at: self.at,
+        })
+    }
+
+    /// Its stat data where they will tell of every later write.
+    pub fn settled(&self) -> Option<Stat> {
+        self.stat.settled_at(self.at).then_some(self.stat)
+    }
+
     /// Fails where the file is not what it was when it was opened.
     pub fn unchanged(&self, ws: &Workspace) -> Result<()> {
         let now = self
@@ -87,6 +104,9 @@ pub fn open(ws: &Workspace, path: &RepoPath) -> Result<Opened> {
         return Err(Error::refused(Kind::BadInput, message));
     }
     let missing = || Error::refused(Kind::NotFound, format!("there is no file {path}"));
+    // A file that was written this very moment could be written again without its stat data telling.
+    state::settle(&[lstat(ws, path)?.ok_or_else(missing)?]);
+    let at = state::now();
     let stat = lstat(ws, path)?.ok_or_else(missing)?;
     let fail = |e| FsError::new("read", &full, e);
     let source = FileSource::open(&full).map_err(fail)?;
@@ -100,19 +120,40 @@ pub fn open(ws: &Workspace, path: &RepoPath) -> Result<Opened> {
         stat,
         executable,
         path: path.clone(),
+        at,
     })
 }
 
 /// True where the file's bytes are what the manifest says, by the manifest's own tiling.
 pub fn holds(opened: &Opened, manifest: &Manifest, progress: &dyn Progress) -> Result<bool> {
-    if opened.source.len() != manifest.file_len() {
-        return Ok(false);
+    Ok(which(opened, &[manifest], progress)?.is_some())
+}
+
+/// Which of these manifests the file's bytes are, each by its own tiling. Manifests of one tiling cost one read.
+pub fn which(
+    opened: &Opened,
+    candidates: &[&Manifest],
+    progress: &dyn Progress,
+) -> Result<Option<usize>> {
+    let mut read: Vec<(Tiling, Vec<ObjectId>)> = Vec::new();
+    for (at, manifest) in candidates.iter().enumerate() {
+        if opened.source.len() != manifest.file_len() {
+            continue;
+        }
+        let tiling = tile_as(manifest);
+        if !read.iter().any(|(known, _)| *known == tiling) {
+            let ids = hash_spans(&opened.source, &tiling, progress)?;
+            read.push((tiling.clone(), ids));
+        }
+        let objects = manifest.objects();
+        let wanted = || objects.iter().map(|(id, _, _)| id);
+        let same =
+            |(known, ids): &(Tiling, Vec<ObjectId>)| *known == tiling && ids.iter().eq(wanted());
+        if read.iter().any(same) {
+            return Ok(Some(at));
+        }
     }
-    let tiling = tile_as(manifest);
-    let ids = hash_spans(&opened.source, &tiling, progress)?;
-    Ok(ids
-        .iter()
-        .eq(manifest.objects().iter().map(|(id, _, _)| id)))
+    Ok(None)
 }
 
 /// How a weights file stands to a sidecar; reads it only where its stamp proves nothing. The stamp to keep
@@ -145,7 +186,7 @@ pub fn condition(
         return Ok((Condition::Modified, None));
     }
     opened.unchanged(ws)?;
-    Ok((Condition::Clean, Some(Stamp::now(tracked.id, opened.stat))))
+    Ok((Condition::Clean, Some(opened.stamp(ws, tracked)?)))
 }
 
 /// What a weights file holds, not yet stored.

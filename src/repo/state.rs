@@ -2,6 +2,7 @@
 
 use super::discover::Repo;
 use super::error::{RepoError, Result};
+use super::id::CommitId;
 
 /// An operation of git that stopped for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -67,6 +68,38 @@ impl Repo {
             });
         }
         there("BISECT_LOG").then_some(InProgress::Bisect)
+    }
+
+    /// True in the middle of a rebase or an `am` that has steps to go after the one it is at. Git leaves these files
+    /// until all hooks have run, so that a rebase that is as good as done is still in progress.
+    pub fn has_steps_left(&self) -> bool {
+        let read = |name: &str| std::fs::read_to_string(self.git_dir().join(name)).ok();
+        if let Some(todo) = read("rebase-merge/git-rebase-todo") {
+            let is_step =
+                |line: &str| line.starts_with(|c: char| c.is_ascii_alphabetic()) && line != "noop";
+            return todo.lines().any(|line| is_step(line.trim()));
+        }
+        let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
+        match (number("rebase-apply/next"), number("rebase-apply/last")) {
+            (Some(next), Some(last)) => next < last,
+            _ => false,
+        }
+    }
+
+    /// Where HEAD was when the rebase or `am` in progress began, which is where its `--abort` goes back to.
+    pub fn began_at(&self) -> Option<CommitId> {
+        let read = |name: &str| std::fs::read_to_string(self.git_dir().join(name)).ok();
+        let text = match self.in_progress()? {
+            InProgress::Rebase => {
+                read("rebase-merge/orig-head").or_else(|| read("rebase-apply/orig-head"))
+            }
+            InProgress::Am => read("ORIG_HEAD"),
+            InProgress::Merge
+            | InProgress::CherryPick
+            | InProgress::Revert
+            | InProgress::Bisect => None,
+        };
+        CommitId::from_hex(text?.trim())
     }
 
     /// True if this clone lacks history.

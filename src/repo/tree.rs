@@ -108,6 +108,14 @@ impl Repo {
         }
     }
 
+    /// The name that git gives this content, whether it has it or not.
+    pub fn blob_name(&self, bytes: &[u8]) -> Result<BlobId> {
+        let kind = self.object_format().git();
+        let hash = gix::objs::compute_hash(kind, gix::objs::Kind::Blob, bytes)
+            .map_err(RepoError::reading("the hash of a file"))?;
+        Ok(BlobId::new(hash))
+    }
+
     fn root_tree(&self, gix: &gix::Repository, commit: &CommitId) -> Result<gix::ObjectId> {
         let reading = || RepoError::reading(format!("commit {commit}"));
         let object = gix.try_find_object(commit.git()).map_err(reading())?;

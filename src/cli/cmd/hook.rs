@@ -21,6 +21,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     if context.environment().is_inside_mvc() || context.environment().skips_hooks() {
         return Ok(Exit::Done);
     }
+    let done = run_hook(args, context);
+    match done {
+        // Git has done its work by now: that weights could not follow is said, and is no failure of git's command.
+        Err(failed) if hook::comes_after(&args.name) => {
+            failed.show(&context.ui);
+            Ok(Exit::Done)
+        }
+        done => done,
+    }
+}
+
+fn run_hook(args: &Args, context: &Context) -> Outcome {
     let ws = context.workspace()?;
     let report = hook::run(&ws, &args.name, &args.arguments, &context.progress())?;
     // A hook's standard output belongs to git's command.

@@ -6,6 +6,7 @@ pub(super) mod branch;
 pub(super) mod checkout;
 pub(super) mod commit;
 pub(super) mod completions;
+pub(super) mod diff;
 pub(super) mod demo;
 pub(super) mod du;
 pub(super) mod eval;
