@@ -1,5 +1,6 @@
 //! The tests of mvc from outside, in one binary: linking one is much faster than linking many.
 
 mod cli;
+mod git_commands;
 mod style;
 mod support;
