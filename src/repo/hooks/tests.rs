@@ -190,7 +190,7 @@ fn guards_hold() {
 }
 
 #[test]
-fn a_no_stops_a_commit_and_shows_in_a_checkout() {
+fn a_no_stops_a_commit_and_no_checkout() {
     let mut hooked = Hooked::new();
     hooked.sandbox.commit("a", "1", "x");
     let marker = hooked.sandbox.path("rest ran");
