@@ -42,7 +42,7 @@ pub enum Error {
     Shards(#[from] crate::model::shards::IndexError),
     /// Tensors cannot be read to compare them.
     #[error(transparent)]
-    Stats(#[from] crate::model::stats::StatsError),
+    Stats(crate::model::stats::StatsError),
     /// The evaluator refused.
     #[error(transparent)]
     Eval(#[from] crate::eval::EvalError),
@@ -152,6 +152,20 @@ impl Failure for Error {
             Self::Changed(_) => {
                 Some("wait until nothing writes to it, then run the command again".into())
             }
+        }
+    }
+}
+
+/// What the store said of a damaged or missing object is told as its own, whoever was reading.
+impl From<crate::model::stats::StatsError> for Error {
+    fn from(error: crate::model::stats::StatsError) -> Self {
+        use crate::model::stats::StatsError;
+        match error {
+            StatsError::Read(error) => match error.downcast::<crate::store::StoreError>() {
+                Ok(error) => Self::Store(error),
+                Err(error) => Self::Stats(StatsError::Read(error)),
+            },
+            StatsError::Shape | StatsError::Cancelled => Self::Stats(error),
         }
     }
 }
