@@ -12,7 +12,6 @@ use super::weights;
 use super::workspace::Workspace;
 use super::{add, blocks, track};
 use crate::base::config::{self, Config};
-use crate::base::patterns::FilePatterns;
 use crate::base::{Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
 
@@ -196,7 +195,7 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
     let mut paths = Vec::new();
     let named = config.model.values().any(|model| !model.with.is_empty());
     let visible = if named {
-        visible_files(ws)?
+        super::models::visible_files(ws)?
     } else {
         Vec::new()
     };
@@ -215,25 +214,10 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
         paths.extend((!add::is_large(ws, &data)).then_some(data));
     }
     for model in config.model.values() {
-        let folder = super::models::folder(model)?;
         if let Some(config) = super::models::config_path(model)? {
             paths.push(config);
         }
-        if !model.with.is_empty() {
-            let patterns = FilePatterns::new(model.with.iter().map(String::as_str))?;
-            let within = |path: &RepoPath| {
-                let rest = match folder.as_str() {
-                    "" => Some(path.as_str()),
-                    folder => path
-                        .as_str()
-                        .strip_prefix(folder)
-                        .and_then(|rest| rest.strip_prefix('/')),
-                };
-                rest.and_then(|rest| RepoPath::new(rest).ok())
-                    .is_some_and(|rest| patterns.matches(&rest))
-            };
-            paths.extend(visible.iter().filter(|path| within(path)).cloned());
-        }
+        paths.extend(super::models::companions(model, &visible)?);
         if let Some(weights) = &model.weights
             && weights.ends_with(".json")
         {
@@ -246,18 +230,6 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
             .is_ok_and(|stat| stat.is_file())
     });
     Ok(paths)
-}
-
-/// The files that git tracks or would offer to.
-fn visible_files(ws: &Workspace) -> Result<Vec<RepoPath>> {
-    let mut files: Vec<RepoPath> = ws
-        .repo()
-        .index()?
-        .into_iter()
-        .map(|file| file.path)
-        .collect();
-    files.extend(ws.git().untracked()?);
-    Ok(files)
 }
 
 fn large(ws: &Workspace, staged: &[RepoPath]) -> Vec<RepoPath> {

@@ -1,7 +1,9 @@
 //! Models as `mvc.toml` names them: which files their weights, configuration and tokenizer lie in.
 
 use super::error::{Error, Result};
+use super::workspace::Workspace;
 use crate::base::config::{Config, Model, Suite};
+use crate::base::patterns::FilePatterns;
 use crate::base::text::printable;
 use crate::base::{Kind, RepoPath};
 
@@ -32,6 +34,39 @@ pub fn config_path(model: &Model) -> Result<Option<RepoPath>> {
         Some(config) => Ok(Some(RepoPath::new(config)?)),
         None => Ok(Some(inside(&folder(model)?, "config.json")?)),
     }
+}
+
+/// The files that git tracks or would offer to.
+pub(super) fn visible_files(ws: &Workspace) -> Result<Vec<RepoPath>> {
+    let mut files: Vec<RepoPath> = ws
+        .repo()
+        .index()?
+        .into_iter()
+        .map(|file| file.path)
+        .collect();
+    files.extend(ws.git().untracked()?);
+    Ok(files)
+}
+
+/// Those of the files that a model names in `with`, whose patterns are relative to its folder.
+pub fn companions(model: &Model, files: &[RepoPath]) -> Result<Vec<RepoPath>> {
+    if model.with.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = folder(model)?;
+    let patterns = FilePatterns::new(model.with.iter().map(String::as_str))?;
+    let within = |path: &&RepoPath| {
+        let rest = match folder.as_str() {
+            "" => Some(path.as_str()),
+            folder => path
+                .as_str()
+                .strip_prefix(folder)
+                .and_then(|rest| rest.strip_prefix('/')),
+        };
+        rest.and_then(|rest| RepoPath::new(rest).ok())
+            .is_some_and(|rest| patterns.matches(&rest))
+    };
+    Ok(files.iter().filter(within).cloned().collect())
 }
 
 /// The weights files that a model may lie in, the first that a version has counts: a single file, or the index

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{During, Error, Result};
+use super::state::Stat;
 use super::tracked;
 use super::weights::{self, Condition};
 use super::workspace::Workspace;
@@ -105,15 +106,41 @@ impl Side {
         }
     }
 
-    /// All weights files of this side. Those of the work tree that have changed are hashed.
+    /// Every plain file of this side that git has or would offer to take, sorted.
+    pub fn every_file(&self, ws: &Workspace) -> Result<Vec<RepoPath>> {
+        let mut files: Vec<RepoPath> = match self {
+            Self::Commit { id, .. } => {
+                let files = ws.repo().files(id, &|_| true)?;
+                files.into_iter().map(|file| file.path).collect()
+            }
+            Self::Worktree => {
+                let mut visible = super::models::visible_files(ws)?;
+                let is_file = |path: &RepoPath| {
+                    let stat = ws.on_disk(path).symlink_metadata();
+                    stat.is_ok_and(|stat| stat.is_file())
+                };
+                visible.retain(is_file);
+                visible
+            }
+        };
+        files.sort();
+        files.dedup();
+        Ok(files)
+    }
+
+    /// The weights files of this side that `keep` picks. Those of the work tree that have changed are hashed.
     pub fn files(
         &self,
         ws: &Workspace,
+        keep: &dyn Fn(&RepoPath) -> bool,
         progress: &dyn Progress,
     ) -> Result<BTreeMap<RepoPath, SideFile>> {
         match self {
-            Self::Commit { id, .. } => {
-                let files = tracked::manifests(ws, &tracked::of_commit(ws, id)?)?;
+            Self::Commit { typed, id } => {
+                let mut sidecars = tracked::of_commit(ws, id)?;
+                sidecars.retain(|path, _| keep(path));
+                let files = tracked::manifests(ws, &sidecars)
+                    .during(|| format!("cannot read the weights of {typed}"))?;
                 Ok(files
                     .into_iter()
                     .map(|(path, manifest)| (path, SideFile::stored(manifest)))
@@ -123,6 +150,7 @@ impl Side {
                 let mut paths: std::collections::BTreeSet<RepoPath> =
                     tracked::of_worktree(ws)?.into_keys().collect();
                 paths.extend(track::matching(ws, &ws.config()?)?);
+                paths.retain(keep);
                 let mut files = BTreeMap::new();
                 for path in paths {
                     if weights::lstat(ws, &path)?.is_some() {
@@ -178,7 +206,11 @@ pub struct SideFile {
 
 enum Bytes {
     Store,
-    File(Arc<FileSource>),
+    File {
+        source: Arc<FileSource>,
+        path: RepoPath,
+        stat: Stat,
+    },
 }
 
 impl SideFile {
@@ -197,8 +229,7 @@ impl SideFile {
         let manifest = known
             .as_ref()
             .map(|known| tracked::manifest(ws, path, known))
-            .transpose()
-            .unwrap_or(None);
+            .transpose()?;
         let clean = match (&known, &manifest) {
             (Some(known), Some(_)) => {
                 let (condition, _) = weights::condition(ws, &ws.state()?, path, known, progress)?;
@@ -221,14 +252,34 @@ impl SideFile {
             manifest,
             what,
             notes,
-            bytes: Bytes::File(Arc::new(opened.source)),
+            bytes: Bytes::File {
+                path: path.clone(),
+                stat: opened.stat,
+                source: Arc::new(opened.source),
+            },
         })
+    }
+
+    /// Fails where a file of the work tree is not what it was when it was opened.
+    pub fn unchanged(&self, ws: &Workspace) -> Result<()> {
+        match &self.bytes {
+            Bytes::Store => Ok(()),
+            Bytes::File { source, path, stat } => {
+                let now = source
+                    .metadata()
+                    .map_err(|e| FsError::new("stat", &ws.on_disk(path), e))?;
+                match (Stat::of(&now), weights::lstat(ws, path)?) {
+                    (open, Some(named)) if open == *stat && named == *stat => Ok(()),
+                    _ => Err(Error::Changed(path.clone())),
+                }
+            }
+        }
     }
 
     /// Where the bytes of a tensor lie: what to read them from, and where in it they begin.
     pub fn locate(&self, ws: &Workspace, entry: &Entry) -> Result<(Arc<dyn ReadAt>, u64)> {
         match &self.bytes {
-            Bytes::File(file) => Ok((file.clone(), entry.location.offset)),
+            Bytes::File { source, .. } => Ok((source.clone(), entry.location.offset)),
             Bytes::Store => Ok((
                 Arc::new(ws.store().object(&entry.location.object)?),
                 entry.location.within,

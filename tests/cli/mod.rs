@@ -2,4 +2,5 @@
 
 mod completions;
 mod demo;
+mod diff;
 mod hooks;

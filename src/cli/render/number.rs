@@ -50,6 +50,16 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// A cosine, to six digits after the point. Only what is 1 is `1`.
+pub fn cosine(number: f64) -> String {
+    match number {
+        _ if !number.is_finite() => special(number),
+        _ if number > 0.999_999 && number < 1.0 => ">0.999999".into(),
+        _ if number.abs() == 1.0 || number == 0.0 => number.to_string(),
+        _ => format!("{number:.6}"),
+    }
+}
+
 fn special(number: f64) -> String {
     match number {
         _ if number.is_nan() => "NaN",
@@ -125,6 +135,10 @@ mod tests {
         assert_eq!(
             [0.0, 0.0001, 0.431, 0.9996, 1.0].map(percent),
             ["0 %", "<0.1 %", "43.1 %", ">99.9 %", "100 %"]
+        );
+        assert_eq!(
+            [0.5, 0.99999, 0.999_999_9, 1.0, -1.0].map(cosine),
+            ["0.500000", "0.999990", ">0.999999", "1", "-1"]
         );
     }
 }

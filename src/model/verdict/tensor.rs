@@ -167,6 +167,24 @@ impl TensorVerdict {
         }
     }
 
+    /// True where the figures beside it say all that the words would.
+    pub fn is_said_by_figures(&self) -> bool {
+        match self {
+            Self::Same | Self::Tuned { rel_l2: Some(_) } | Self::Changed => true,
+            Self::Added
+            | Self::Removed
+            | Self::Renamed { .. }
+            | Self::Reshaped
+            | Self::Resized { .. }
+            | Self::Cast { .. }
+            | Self::Quantised { .. }
+            | Self::Pruned { .. }
+            | Self::LowRank { .. }
+            | Self::Tuned { rel_l2: None }
+            | Self::Replaced => false,
+        }
+    }
+
     /// The verdict in a few words.
     pub fn words(&self) -> String {
         match self {
