@@ -2,5 +2,6 @@
 
 mod cli;
 mod git_commands;
+mod docs;
 mod style;
 mod support;
