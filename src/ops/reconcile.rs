@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::materialise::{self, Installed, Unrestored};
 use super::state::{Pending, Stamp, Stat, State};
-use super::tracked::{self, Tracked};
+use super::tracked::{self, Tracked, TrackedFiles};
 use super::weights;
 use super::workspace::Workspace;
 use crate::base::{ObjectId, Progress, RepoPath};
@@ -47,10 +47,24 @@ pub struct Report {
 /// Brings weights in line with the sidecars of the work tree.
 pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     let state = ws.state()?;
-    let sidecars = tracked::of_worktree_with(ws, &state)?;
+    run_on(
+        ws,
+        &state,
+        &tracked::of_worktree_with(ws, &state)?,
+        progress,
+    )
+}
+
+/// [`run`] for who has read the stamps and the sidecars already. Where it says anything, the stamps are others now.
+pub(crate) fn run_on(
+    ws: &Workspace,
+    state: &State,
+    sidecars: &TrackedFiles,
+    progress: &dyn Progress,
+) -> Result<Report> {
     let mut run = Run {
         ws,
-        state: &state,
+        state,
         progress,
         report: Report::default(),
         marks: BTreeMap::new(),
@@ -59,7 +73,7 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     };
     let mut wanted: Vec<(RepoPath, Tracked)> = Vec::new();
     let mut decided: BTreeMap<RepoPath, Option<Stat>> = BTreeMap::new();
-    for (path, tracked) in &sidecars {
+    for (path, tracked) in sidecars {
         match run.plan(path, tracked) {
             Ok(Plan::Nothing) => {}
             Ok(Plan::Write(stat)) => {

@@ -77,7 +77,23 @@ impl Report {
 
 /// Looks. Files are read only where their stat data proves nothing.
 pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
-    let reconciled = reconcile::run(ws, progress)?;
+    let state = ws.state()?;
+    let here = tracked::of_worktree_with(ws, &state)?;
+    // Git goes through the whole work tree, and so does the search for new weights.
+    let (changes, found) = std::thread::scope(|scope| {
+        let git = scope.spawn(|| ws.git().status());
+        let found = reconcile::run_on(ws, &state, &here, progress)
+            .and_then(|reconciled| Ok((reconciled, track::matching(ws, &ws.config()?)?)));
+        let changes = git.join();
+        (
+            changes.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            found,
+        )
+    });
+    let changes = changes?.entries;
+    let (reconciled, matching) = found?;
+    // Reconciling has stamped what it wrote.
+    let state = ws.state()?;
     let head = ws.repo().head()?;
     let mut report = Report {
         reconciled,
@@ -91,9 +107,6 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
         }
         Head::Detached { commit } => report.commit = Some(commit.to_string()),
     }
-    let changes = ws.git().status()?.entries;
-    let state = ws.state()?;
-    let here = tracked::of_worktree(ws)?;
     let mut unstaged = BTreeSet::new();
     for change in changes {
         match weights_path(&change.path) {
@@ -141,10 +154,7 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     }
     let pending = |path: &RepoPath| state.pending(path).is_some();
     let known = |path: &RepoPath| here.contains_key(path) || pending(path);
-    report.untracked = track::matching(ws, &ws.config()?)?
-        .into_iter()
-        .filter(|path| !known(path))
-        .collect();
+    report.untracked = matching.into_iter().filter(|path| !known(path)).collect();
     let index_owned: BTreeSet<RepoPath> = match report.untracked.is_empty() {
         true => BTreeSet::new(),
         false => ws
