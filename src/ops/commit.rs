@@ -10,7 +10,7 @@ use super::state::Stamp;
 use super::tracked::{self, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use super::{add, blocks, track};
+use super::{add, blocks, shards, track};
 use crate::base::config::{self, Config};
 use crate::base::{Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
@@ -49,6 +49,8 @@ pub struct Report {
     pub left_out: Vec<RepoPath>,
     /// Files in it that are so large that they look like weights.
     pub large: Vec<RepoPath>,
+    /// What is wrong with models in several files.
+    pub warnings: Vec<String>,
 }
 
 /// Commits. A refusal leaves HEAD, the index, the sidecars and the weights as they were.
@@ -73,6 +75,9 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let (present, gone) = weights_of(ws, &config)?;
     let staged = add::store(ws, &present, &add::Options::default(), progress)?;
     undo.sidecars = staged.before;
+    // Before HEAD moves: afterwards every shard is of its version.
+    let sidecars = tracked::of_worktree(ws)?;
+    let warnings = shards::warnings(ws, &sidecars, &BTreeSet::new(), progress)?;
     let mut paths: BTreeSet<RepoPath> = staged
         .report
         .added
@@ -108,6 +113,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         removed: removed.clone(),
         left_out,
         large,
+        warnings,
     };
     let may_be_empty =
         options.git.allow_empty || options.git.amend || ws.repo().in_progress().is_some();

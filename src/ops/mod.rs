@@ -31,6 +31,7 @@ pub mod models;
 pub mod reconcile;
 pub mod refs;
 pub mod restore;
+pub mod shards;
 pub mod show;
 pub mod sides;
 pub mod state;

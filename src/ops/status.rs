@@ -9,7 +9,7 @@ use super::reconcile;
 use super::tracked::{self, weights_path};
 use super::weights::{self, Condition};
 use super::workspace::Workspace;
-use super::{add, track};
+use super::{add, shards, track};
 use crate::base::{Progress, RepoPath};
 use crate::repo::{Head, StatusEntry};
 
@@ -59,6 +59,8 @@ pub struct Report {
     pub plain: Vec<StatusEntry>,
     /// Untracked plain files so large that they look like weights.
     pub large: Vec<RepoPath>,
+    /// What is wrong with models in several files.
+    pub warnings: Vec<String>,
     /// How many weights files are clean.
     pub clean: usize,
     /// What was brought in line first.
@@ -137,6 +139,13 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
             Err(e) => return Err(e),
         }
     }
+    let modified = report
+        .changed
+        .iter()
+        .filter(|entry| !matches!(entry.change, What::Unstaged))
+        .map(|entry| entry.path.clone())
+        .collect();
+    report.warnings = shards::warnings(ws, &here, &modified, progress)?;
     if !stamps.is_empty() {
         ws.update_state(|state| {
             stamps

@@ -284,3 +284,33 @@ fn mistakes_read_well() {
         .fails(Kind::Conflict)
         .says("model.safetensors.mvc");
 }
+
+#[test]
+fn a_damaged_object_is_told_as_damage() {
+    let weights = Weights::small(1);
+    let sandbox = tagged(&weights);
+    let packs = sandbox.path(".git/mvc");
+    let mut folders = vec![packs];
+    let mut damaged = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "pack") {
+                let mut bytes = std::fs::read(&path).expect("readable");
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                std::fs::remove_file(&path).expect("writable");
+                std::fs::write(&path, bytes).expect("writable");
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 0);
+    sandbox.write("model.safetensors", weights.trained(0.1).bytes());
+    sandbox
+        .mvc(&["diff"])
+        .fails(Kind::Damaged)
+        .says("cannot compare");
+}

@@ -4,3 +4,4 @@ mod completions;
 mod demo;
 mod diff;
 mod hooks;
+mod shards;

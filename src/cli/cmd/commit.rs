@@ -79,6 +79,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         .large
         .iter()
         .for_each(|path| context.ui.warn(hook::large(path)));
+    let warnings = report.warnings.iter();
+    warnings.for_each(|warning| context.ui.warn(warning.as_str()));
     left_out(context, &report);
     Ok(if report.commit.is_some() {
         Exit::Done

@@ -97,6 +97,10 @@ pub(crate) fn status(ui: &Ui, report: &Report) {
         .large
         .iter()
         .for_each(|path| ui.warn(hook::large(path)));
+    report
+        .warnings
+        .iter()
+        .for_each(|warning| ui.warn(warning.as_str()));
     if report.is_clean() {
         let what = count(report.clean, "weights file");
         ui.print(format!("nothing to commit, {what} clean"));

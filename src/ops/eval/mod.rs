@@ -145,6 +145,9 @@ fn one(
         notes: Vec::new(),
         rows: Vec::new(),
     };
+    if let Some(broken) = &subject.broken {
+        return Ok((0, nothing(Verdict::Fail, vec![broken.clone()])));
+    }
     if !options.record && !subject.dirty.is_empty() {
         // The claim speaks of what the sidecar says, and these bytes are something else: no number is worth computing.
         return Ok((0, nothing(Verdict::Fail, subject.dirty.clone())));

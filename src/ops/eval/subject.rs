@@ -32,6 +32,8 @@ pub(super) struct Subject {
     pub(super) data: Option<Vec<u8>>,
     /// What in the work tree is not as its sidecar says, tensor by tensor.
     pub(super) dirty: Vec<String>,
+    /// How an index and its shards disagree: not even a record is made of that.
+    pub(super) broken: Option<String>,
     tokenizer: Option<ObjectId>,
 }
 
@@ -48,7 +50,7 @@ impl Subject {
             None => None,
         };
         let architecture = Architecture::from(model, config_json.as_deref())?;
-        let files = weights(ws, side, model, progress)?;
+        let (files, broken) = weights(ws, side, model, progress)?;
         let head = match &model.head {
             Some(head) => {
                 let path = RepoPath::new(&head.weights)?;
@@ -73,6 +75,7 @@ impl Subject {
             head,
             data,
             dirty,
+            broken,
             tokenizer,
         })
     }
@@ -94,13 +97,11 @@ impl Subject {
     }
 }
 
+/// The weights files of a model, and how they disagree with their index where they do.
+type Found = (Vec<(RepoPath, SideFile)>, Option<String>);
+
 /// The weights files of a model: one, or the shards that an index names.
-fn weights(
-    ws: &Workspace,
-    side: &Side,
-    model: &Model,
-    progress: &dyn Progress,
-) -> Result<Vec<(RepoPath, SideFile)>> {
+fn weights(ws: &Workspace, side: &Side, model: &Model, progress: &dyn Progress) -> Result<Found> {
     let candidates = models::weights_candidates(model)?;
     for path in &candidates {
         if path.name().ends_with(".json") {
@@ -108,7 +109,8 @@ fn weights(
                 return sharded(ws, side, path, &index, progress);
             }
         } else if side.has_weights(ws, path)? {
-            return Ok(vec![(path.clone(), side.file(ws, path, progress)?)]);
+            let file = side.file(ws, path, progress)?;
+            return Ok((vec![(path.clone(), file)], None));
         }
     }
     let names: Vec<String> = candidates.iter().map(ToString::to_string).collect();
@@ -127,7 +129,7 @@ fn sharded(
     path: &RepoPath,
     index: &[u8],
     progress: &dyn Progress,
-) -> Result<Vec<(RepoPath, SideFile)>> {
+) -> Result<Found> {
     let index = shards::Index::parse(index).during(|| format!("cannot read {path}"))?;
     let mut files = Vec::new();
     let mut names = Vec::new();
@@ -141,13 +143,8 @@ fn sharded(
         .into_iter()
         .zip(files.iter().map(|(_, file)| &file.manifest))
         .collect();
-    if let Some(first) = shards::check(&index, &named).first() {
-        return Err(Error::refused(
-            Kind::BadInput,
-            format!("{path} and its shards disagree: {first}"),
-        ));
-    }
-    Ok(files)
+    let problems = shards::check(&index, &named);
+    Ok((files, crate::ops::shards::text(path, &problems)))
 }
 
 /// Which tensors of a weights file of the work tree are not what its sidecar says.
