@@ -4,6 +4,8 @@
 
 mod tensor;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::diff::{Change, Counts, Layout, What};
@@ -162,7 +164,12 @@ fn main_verdict(tensors: &[Judged<'_>], counts: &Counts, layout: Layout) -> (Ver
     let different = tensors
         .iter()
         .filter(|judged| judged.change.what != What::Same);
-    if counts.same > 0 && different.clone().all(|judged| in_head(&judged.change.name)) {
+    let heads = Heads::of(tensors.iter().map(|judged| judged.change.name.as_str()));
+    if counts.same > 0
+        && different
+            .clone()
+            .all(|judged| heads.has(&judged.change.name))
+    {
         let text = format!("head-only: {}", of(changed.len()));
         return (K::HeadOnly, text);
     }
@@ -279,9 +286,14 @@ fn notes(tensors: &[Judged<'_>], counts: &Counts, kind: VerdictKind) -> Vec<Stri
     notes
 }
 
-/// True for names that a classifier or language model head has by custom.
-fn in_head(name: &str) -> bool {
-    const HEADS: [&str; 11] = [
+/// Which names are those of a classifier's or language model's head, by custom.
+struct Heads<'a> {
+    /// The highest number of parts that differ by it alone: of `fc1` and `fc2`, the last is the head.
+    last: HashMap<&'a str, u64>,
+}
+
+impl<'a> Heads<'a> {
+    const NAMES: [&'static str; 11] = [
         "head",
         "lm_head",
         "classifier",
@@ -294,12 +306,39 @@ fn in_head(name: &str) -> bool {
         "fc",
         "output_layer",
     ];
-    let Some((parents, _)) = name.rsplit_once('.') else {
-        return false;
-    };
-    parents.split('.').any(|part| {
-        let plain = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
-        HEADS.contains(&plain)
+
+    fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut last = HashMap::new();
+        for (prefix, _, number) in names.flat_map(parts) {
+            if let Some(number) = number {
+                let highest = last.entry(prefix).or_insert(number);
+                *highest = number.max(*highest);
+            }
+        }
+        Self { last }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        parts(name).any(|(prefix, stem, number)| {
+            let is_last = number.is_none() || self.last.get(prefix) == number.as_ref();
+            is_last && Self::NAMES.contains(&stem)
+        })
+    }
+}
+
+/// The parts of a name but the last, `fc` and 2 of `net.fc2.bias` among them: all up to the number, the part
+/// without it, and the number.
+fn parts(name: &str) -> impl Iterator<Item = (&str, &str, Option<u64>)> {
+    let parents = name.rsplit_once('.').map_or("", |(parents, _)| parents);
+    let mut start = 0;
+    parents.split('.').map(move |part| {
+        let bare = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        let end = start + bare.len();
+        start += part.len() + 1;
+        let number = part
+            .get(bare.len()..)
+            .and_then(|digits| digits.parse().ok());
+        (&name[..end], bare.trim_end_matches('_'), number)
     })
 }
 

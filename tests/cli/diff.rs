@@ -124,7 +124,7 @@ fn one_changed_element_is_named_with_its_figures() {
         .code(1)
         .stdout_is(str![[r#"
 HEAD -> work tree
-model.safetensors  head-only: 1 of 8 tensors
+model.safetensors  fine-tune: rel. change 2.1e-4, 1 of 8 tensors
   8 tensors, 7 same, 1 changed, 12.6 KiB
   tensor      form        rel L2  max |d|     cosine  changed
   fc1.weight  F32 32x72  2.13e-4  5.21e-4  >0.999999   <0.1 %

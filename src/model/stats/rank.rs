@@ -14,6 +14,9 @@ const PROBES: usize = 64;
 /// The most rows that are looked at.
 const ROWS: u64 = 512;
 
+/// After so many rows most differences show that they are of no low rank.
+const EARLY: u64 = 128;
+
 /// The longest rows that are looked at.
 const COLUMNS: u64 = 1 << 17;
 
@@ -75,6 +78,13 @@ pub fn of_difference(
             }
         }
         gram.add(&sketch);
+        // A part of the rows is of no higher rank than all are. Where they did not change, it says nothing.
+        if i + 1 == EARLY
+            && gram.energy() > 0.0
+            && lowest(&gram.clone().eigenvalues(), most).is_none()
+        {
+            return Ok(None);
+        }
     }
     Ok(lowest(&gram.eigenvalues(), most))
 }
@@ -106,6 +116,7 @@ fn signs(column: u64) -> u64 {
 }
 
 /// The sum of the outer products of all sketched rows.
+#[derive(Clone)]
 struct Gram([[f64; PROBES]; PROBES]);
 
 impl Default for Gram {
@@ -121,6 +132,15 @@ impl Gram {
                 *g += y * z;
             }
         }
+    }
+
+    /// The sum of its eigenvalues.
+    fn energy(&self) -> f64 {
+        self.0
+            .iter()
+            .enumerate()
+            .filter_map(|(i, row)| row.get(i))
+            .sum()
     }
 
     /// Its eigenvalues from the largest down, by Jacobi's rotations.

@@ -245,3 +245,48 @@ fn a_real_epoch_is_a_dense_fine_tune() {
     assert_eq!(verdict.kind, VerdictKind::Dense, "{verdict:?}");
     assert!(verdict.text.ends_with("8 tensors"));
 }
+
+#[test]
+fn of_numbered_layers_only_the_last_is_a_head() {
+    let names = [
+        "fc1.weight",
+        "fc2.weight",
+        "net.lm_head.weight",
+        "blocks.0.fc1.bias",
+        "fc",
+    ];
+    let heads = Heads::of(names.into_iter());
+    let are = names.map(|name| heads.has(name));
+    assert_eq!(are, [false, true, true, true, false]);
+}
+
+#[test]
+fn low_rank_is_told_of_long_matrices() {
+    let (rows, columns) = (400, 96);
+    let zero = f32s((0..rows * columns).map(|_| 0.0));
+    let rank_of = |value: &dyn Fn(u64, u64) -> f32| {
+        let cells = (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j)));
+        let bytes = f32s(cells.map(|(i, j)| value(i, j)));
+        let input = |bytes: &Vec<u8>| -> Option<rank::LowRank> {
+            let shape = [rows, columns];
+            let of = |source| Input {
+                source,
+                offset: 0,
+                bytes: rows * columns * 4,
+                dtype: &Dtype::F32,
+                shape: &shape,
+                strides: None,
+            };
+            rank::of_difference(&of(&zero), &of(bytes), &Silent).expect("in memory")
+        };
+        input(&bytes).map(|low| low.rank)
+    };
+    let outer = |i: u64, j: u64| noise(i) * noise(1000 + j);
+    assert_eq!(rank_of(&outer), Some(1));
+    // Rows that did not change come first, as where one part of a fused matrix was tuned.
+    assert_eq!(
+        rank_of(&|i, j| if i < 200 { 0.0 } else { outer(i, j) }),
+        Some(1)
+    );
+    assert_eq!(rank_of(&|i, j| noise(i * columns + j)), None);
+}
