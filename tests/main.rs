@@ -1,7 +1,8 @@
 //! The tests of mvc from outside, in one binary: linking one is much faster than linking many.
 
 mod cli;
-mod git_commands;
 mod docs;
+mod git_commands;
+mod real_models;
 mod style;
 mod support;

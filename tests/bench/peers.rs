@@ -5,7 +5,10 @@
 //! (the Debian package `git-lfs`), `sync`, and MiniLM v1 and v2: `MVC_MINILM` names the folder of v1, and
 //! `../shared/workload/minilm/v2.safetensors` is v2. What is missing is said, and its rows are left out.
 
-#![expect(clippy::print_stdout, reason = "a benchmark reports to whoever runs it")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a benchmark reports to whoever runs it"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,12 +19,18 @@ const ROUNDS: usize = 5;
 fn main() {
     let Some((v1, v2)) = models() else { return };
     let scratch = tempfile::tempdir().expect("a folder to work in");
-    let bench = Bench { home: scratch.path().to_owned() };
+    let bench = Bench {
+        home: scratch.path().to_owned(),
+    };
     let lfs = bench.quiet(scratch.path(), "git lfs version").is_some();
     if !lfs {
         println!("git-lfs is missing: its columns are left out");
     }
-    println!("{} of {}, median of {ROUNDS}, walls in ms", size(&v1), v1.display());
+    println!(
+        "{} of {}, median of {ROUNDS}, walls in ms",
+        size(&v1),
+        v1.display()
+    );
     first_commit(&bench, &v1, lfs);
     checkout(&bench, &v1, &v2, lfs);
     status(&bench, &v1);
@@ -52,21 +61,40 @@ impl Bench {
     fn command(&self, folder: &Path, line: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-ec", line]).current_dir(folder);
-        command.env("HOME", &self.home).env("GIT_CONFIG_NOSYSTEM", "1").env("MVC", env!("CARGO_BIN_EXE_mvc"));
-        for name in ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
+        command
+            .env("HOME", &self.home)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("MVC", env!("CARGO_BIN_EXE_mvc"));
+        for name in [
+            "GIT_AUTHOR_NAME",
+            "GIT_COMMITTER_NAME",
+            "GIT_AUTHOR_EMAIL",
+            "GIT_COMMITTER_EMAIL",
+        ] {
             command.env(name, "bench@example.com");
         }
-        command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .stdin(Stdio::null());
         command
     }
 
     /// Runs a line of shell; `None` where it fails.
     fn quiet(&self, folder: &Path, line: &str) -> Option<()> {
-        self.command(folder, line).status().ok().filter(|status| status.success()).map(drop)
+        self.command(folder, line)
+            .status()
+            .ok()
+            .filter(|status| status.success())
+            .map(drop)
     }
 
     fn must(&self, folder: &Path, line: &str) {
-        assert!(self.quiet(folder, line).is_some(), "failed in {}: {line}", folder.display());
+        assert!(
+            self.quiet(folder, line).is_some(),
+            "failed in {}: {line}",
+            folder.display()
+        );
     }
 
     fn time(&self, folder: &Path, line: &str) -> Duration {
@@ -146,7 +174,10 @@ fn checkout(bench: &Bench, v1: &Path, v2: &Path, lfs: bool) {
         if let Some(theirs) = &theirs {
             git_lfs.push(bench.time(theirs, &format!("git checkout -q {tag} && sync -f .")));
         }
-        floor.push(bench.time(&ours, "cp model.safetensors ../copy && sync -f . && rm ../copy"));
+        floor.push(bench.time(
+            &ours,
+            "cp model.safetensors ../copy && sync -f . && rm ../copy",
+        ));
     }
     let mut peers = vec![("cp", median(floor))];
     if lfs {
@@ -179,7 +210,10 @@ fn memory(bench: &Bench, model: &Path) {
         let commit = peak(bench.command(&folder, "exec $MVC commit -qm v1"));
         bench.must(&folder, "rm model.safetensors");
         let restore = peak(bench.command(&folder, "exec $MVC restore -q model.safetensors"));
-        println!("{:<28} commit {commit} MiB, restore {restore} MiB peak RssAnon", name);
+        println!(
+            "{:<28} commit {commit} MiB, restore {restore} MiB peak RssAnon",
+            name
+        );
     }
 }
 
@@ -189,7 +223,10 @@ fn longer(path: &Path, bytes: usize) {
     let entries: Vec<String> = (0..8)
         .map(|i| {
             let (from, to) = (i * part, (i + 1) * part);
-            format!("\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{from},{to}]}}", part / 4)
+            format!(
+                "\"t{i}\":{{\"dtype\":\"F32\",\"shape\":[{}],\"data_offsets\":[{from},{to}]}}",
+                part / 4
+            )
         })
         .collect();
     let header = format!("{{{}}}", entries.join(","));
@@ -197,7 +234,9 @@ fn longer(path: &Path, bytes: usize) {
     file.extend(header.bytes());
     let mut state = 1u64;
     file.extend((0..bytes / 8).flat_map(|_| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (state ^ state >> 33).to_le_bytes()
     }));
     std::fs::write(path, file).expect("written");

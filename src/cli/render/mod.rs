@@ -3,8 +3,8 @@
 //! A renderer gets a [`Ui`](super::ui::Ui) and a report and prints lines and tables; it never formats colours
 //! itself, and whatever it prints is made printable on the way.
 
-pub(crate) mod diff;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod eval;
 pub(crate) mod files;
 pub(crate) mod history;
