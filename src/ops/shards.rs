@@ -9,9 +9,9 @@ use super::sides::Side;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
-use crate::base::{ObjectId, Progress, ReadAt, RepoPath};
+use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::shards::{self, Index, Problem};
-use crate::model::{How, Manifest, Segment, scan};
+use crate::model::{How, Manifest, scan};
 use crate::repo::{BlobId, CommitInfo, LabelKind, LogOptions};
 
 /// How many versions back a shard is looked for.
@@ -19,9 +19,6 @@ const VERSIONS: usize = 50;
 
 /// Problems of one index that are told in full.
 const TOLD: usize = 3;
-
-/// The longest piece that is read to see whether a file may be of a version.
-const PROBE: u64 = 4 << 20;
 
 /// What is wrong with the sharded models of the work tree, a line each. `here` are its sidecars and `modified` the
 /// weights files that are not what theirs say; of these only headers are read, and more where a version is likely.
@@ -286,31 +283,12 @@ impl Past {
             let Ok(manifest) = tracked::manifest(ws, path, tracked) else {
                 continue;
             };
-            if opened.source.len() == manifest.file_len()
-                && may_hold(&opened.source, &manifest)
-                && weights::holds(&opened, &manifest, progress)?
-            {
+            if weights::holds(&opened, &manifest, progress)? {
                 return Ok(found.clone());
             }
         }
         Ok(BTreeSet::new())
     }
-}
-
-/// False where a few small pieces show that a file does not hold this, so that it need not be read whole: status
-/// is asked often while a model trains.
-fn may_hold(source: &dyn ReadAt, manifest: &Manifest) -> bool {
-    let mut pieces: Vec<_> = manifest
-        .pieces()
-        .filter(|piece| !matches!(piece.segment, Segment::Literal { .. }))
-        .filter(|piece| (1..=PROBE).contains(&piece.segment.bytes()))
-        .collect();
-    pieces.sort_by_key(|piece| piece.segment.bytes());
-    pieces.iter().take(8).all(|piece| {
-        let mut bytes = vec![0; piece.segment.bytes() as usize];
-        source.read_exact_at(&mut bytes, piece.offset).is_ok()
-            && ObjectId::of(&bytes) == piece.segment.id()
-    })
 }
 
 /// An error in one line: a warning has no room for more.
