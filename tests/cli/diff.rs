@@ -144,6 +144,13 @@ model.safetensors  fine-tune: rel. change 2.1e-4, 1 of 8 tensors
     assert_eq!(tensor["stats"]["elements"], 32 * 72);
     assert!(weights["tensors"][1].is_null());
     // A glob that does not match it sees no difference, one that matches nothing is a mistake.
+    // A revision in place of a file means its file of the same path, and a narrow terminal keeps the names whole.
+    let narrow = sandbox.env("COLUMNS", "60");
+    let shown = narrow.mvc(&["diff", "HEAD", ":model.safetensors"]).ok();
+    shown
+        .prints("  fc1.weight  2.13e-4  5.21e-4  >0.999999   <0.1 %\n")
+        .prints_no("F32");
+    let sandbox = narrow;
     let glob = |glob| sandbox.mvc(&["diff", "--exit-code", "--tensor", glob]);
     glob("fc1.*").code(1).prints("fc1.weight");
     glob("conv*").ok().prints("nothing differs");

@@ -79,7 +79,7 @@ fn weights(ui: &Ui, file: &Weights, names: (&str, &str), stat: bool) {
         layers(ui, file, if stat { usize::MAX } else { LAYERS });
     }
     if !stat && !file.tensors.is_empty() {
-        ui.table(&tensors(&file.tensors).indent(2));
+        ui.table(&tensors(&file.tensors, ui.width()).indent(2));
         if file.more > 0 {
             let more = count(file.more, "more tensor");
             ui.print(format!(
@@ -160,10 +160,25 @@ fn layers(ui: &Ui, file: &Weights, most: usize) {
     ui.print("");
 }
 
-fn tensors(list: &[Tensor]) -> Table {
-    let mut table = Table::new()
-        .left("tensor")
-        .left("form")
+/// What the columns of figures take, with the spaces between them.
+const FIGURES: usize = 44;
+
+/// The tensors; forms are left out where they did not change and would make the names wrap.
+fn tensors(list: &[Tensor], width: Option<usize>) -> Table {
+    let longest = |text: &dyn Fn(&Tensor) -> usize| list.iter().map(text).max().unwrap_or(0);
+    let wide = longest(&|tensor| tensor.change.name.chars().count())
+        + longest(&|tensor| form(tensor).len())
+        + FIGURES;
+    let changed = |tensor: &Tensor| match (&tensor.change.before, &tensor.change.after) {
+        (Some(a), Some(b)) => a.dtype != b.dtype || a.shape != b.shape,
+        _ => true,
+    };
+    let forms = width.is_none_or(|width| wide <= width) || list.iter().any(changed);
+    let mut table = Table::new().left("tensor");
+    if forms {
+        table = table.left("form");
+    }
+    table = table
         .right("rel L2")
         .right("max |d|")
         .right("cosine")
@@ -175,7 +190,8 @@ fn tensors(list: &[Tensor]) -> Table {
             (_, None) => Style::Removed,
             _ => Style::Changed,
         };
-        let mut row = vec![Cell::new(style, &tensor.change.name), form(tensor).into()];
+        let mut row = vec![Cell::new(style, &tensor.change.name)];
+        row.extend(forms.then(|| form(tensor).into()));
         row.extend(figures(tensor.stats.as_ref()));
         row.push(words(tensor));
         table.row(row);

@@ -86,13 +86,12 @@ pub(super) fn parse(ws: &Workspace, what: &[String], paths: &[String]) -> Result
                     _ => sides(Some(a_side?), b_side?),
                 },
             },
-            (a_file, b_file) => {
-                let or_path = |file: Option<File>, typed: &str| match file {
-                    Some(file) => Ok(file),
-                    None => Ok::<File, Error>(worktree(ws.path(typed)?)),
-                };
-                files(or_path(a_file, a)?, or_path(b_file, b)?)
+            (Some(a), Some(b)) => files(a, b),
+            (Some(a), None) => {
+                let b = like(ws, b, &a.path)?;
+                files(a, b)
             }
+            (None, Some(b)) => files(like(ws, a, &b.path)?, b),
         },
         more => {
             let message = format!("two things are compared, not {}", more.len());
@@ -112,6 +111,26 @@ pub(super) fn parse(ws: &Workspace, what: &[String], paths: &[String]) -> Result
 
 fn files(before: File, after: File) -> Target {
     Target::Files { before, after }
+}
+
+/// The other side of a file: a file of the work tree, or a revision, whose file of the same path is meant.
+fn like(ws: &Workspace, typed: &str, path: &RepoPath) -> Result<File> {
+    if on_disk(ws, typed)?.is_none()
+        && let Some(side) = found(Side::commit(ws, typed))?
+    {
+        let path = path.clone();
+        return Ok(File { side, path });
+    }
+    Ok(worktree(ws.path(typed)?))
+}
+
+/// `None` where there is no such revision.
+fn found(side: Result<Side>) -> Result<Option<Side>> {
+    match side {
+        Ok(side) => Ok(Some(side)),
+        Err(e) if e.kind() == Kind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 fn worktree(path: RepoPath) -> File {
