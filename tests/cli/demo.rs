@@ -25,6 +25,8 @@ fn it_shows_each_command_and_its_answer_and_leaves_a_repository() {
         "$ mvc tag epoch-2",
         "$ mvc log --metrics",
         "better",
+        "$ mvc diff epoch-1 epoch-2",
+        "fc1.weight",
         "$ mvc checkout epoch-1",
         "  wrote model.safetensors",
         "pass  work tree: cnn on digits, 360 rows",

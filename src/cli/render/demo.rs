@@ -36,6 +36,7 @@ fn answer(ui: &Ui, answer: &Answer) {
         Answer::Commit(report) => status::committed(ui, report),
         Answer::Tag { name } => ui.print(format!("tagged HEAD as {name}")),
         Answer::Log(report) => history::versions(ui, report),
+        Answer::Diff(report) => super::diff::report(ui, report, false),
         Answer::Checkout(report) => files::checked_out(ui, report),
         Answer::Damaged { path, offset } => {
             ui.print(format!("  {path}: one bit flipped in byte {offset}"))

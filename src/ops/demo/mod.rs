@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::error::{During, Error, Result};
 use super::eval::{self, Worker};
 use super::workspace::Workspace;
-use super::{checkout, commit, du, init, log, restore, track};
+use super::{checkout, commit, diff, du, init, log, restore, track};
 use crate::base::fs::FsError;
 use crate::base::{Fs, Kind, Progress, RepoPath};
 use crate::eval::{ENABLED, EvalError};
@@ -75,6 +75,8 @@ pub enum Answer {
     },
     /// Versions were listed.
     Log(log::Report),
+    /// Two versions were compared.
+    Diff(Box<diff::Report>),
     /// Another version is in the work tree.
     Checkout(checkout::Report),
     /// A weights file was damaged on purpose.
@@ -255,6 +257,10 @@ fn next(dir: &Path, environment: &Environment, options: &Options) -> Vec<Next> {
     add(
         "git checkout epoch-1".to_owned(),
         "plain git brings the right weights too: hooks see to it",
+    );
+    add(
+        format!("mvc diff epoch-1:{WEIGHTS} epoch-2:{WEIGHTS} --stat"),
+        "any two weights files, layer by layer",
     );
     add("mvc verify --all".to_owned(), "every stored byte proved");
     add("mvc help".to_owned(), "all commands");

@@ -7,7 +7,7 @@ use crate::base::{Progress, RepoPath, config, fs};
 use crate::eval::train::{self, Epoch};
 use crate::ops::error::Result;
 use crate::ops::workspace::Workspace;
-use crate::ops::{checkout, commit, du, eval, log, refs, restore, track};
+use crate::ops::{checkout, commit, diff, du, eval, log, refs, restore, track};
 use crate::repo::{CommitId, Head, Talk};
 
 /// The weights file of the demo.
@@ -185,6 +185,22 @@ impl Story<'_> {
             "The newest two versions, and how their metrics moved:",
             Some("mvc log --metrics -n 2"),
             Answer::Log(listed),
+        );
+
+        let (first, last) = (
+            "epoch-1".to_owned(),
+            format!("epoch-{}", self.options.epochs),
+        );
+        let command = format!("mvc diff {first} {last}");
+        let options = diff::Options {
+            what: vec![first, last],
+            ..diff::Options::default()
+        };
+        let compared = diff::run(self.ws, &options, self.progress)?;
+        self.told(
+            "What the training did to the network, from the first version to the last:",
+            Some(&command),
+            Answer::Diff(Box::new(compared)),
         );
 
         let older = format!("epoch-{}", self.options.epochs.div_ceil(2));
