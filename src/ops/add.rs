@@ -6,7 +6,7 @@ use super::error::{During, Error, Result};
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
 use super::workspace::Workspace;
-use super::{materialise, track};
+use super::{materialise, reconcile, track};
 use crate::base::{Kind, Progress, RepoPath};
 use crate::model::{How, Manifest};
 use crate::store::Writer;
@@ -46,6 +46,8 @@ pub struct Report {
     pub plain: Vec<RepoPath>,
     /// Plain files so large that they look like weights.
     pub large: Vec<RepoPath>,
+    /// What was brought in line first.
+    pub reconciled: reconcile::Report,
 }
 
 /// A file in plain git that is larger than this draws a warning.
@@ -58,6 +60,8 @@ pub fn run(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    // Weights that only lag behind their sidecar are no new version of it.
+    let reconciled = reconcile::run(ws, progress)?;
     let config = ws.config()?;
     let patterns = config.patterns()?;
     let known = tracked::of_worktree(ws)?;
@@ -127,6 +131,7 @@ pub fn run(
         plain.extend(inside);
     }
     report.plain = plain;
+    report.reconciled = reconciled;
     Ok(report)
 }
 

@@ -10,7 +10,7 @@ use super::state::Stamp;
 use super::tracked::{self, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use super::{add, blocks, shards, track};
+use super::{add, blocks, reconcile, shards, track};
 use crate::base::config::{self, Config};
 use crate::base::{Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
@@ -51,10 +51,15 @@ pub struct Report {
     pub large: Vec<RepoPath>,
     /// What is wrong with models in several files.
     pub warnings: Vec<String>,
+    /// What was brought in line first.
+    pub reconciled: reconcile::Report,
 }
 
 /// Commits. A refusal leaves HEAD, the index, the sidecars and the weights as they were.
 pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    // Where plain git moved sidecars and no hook ran, the weights are still those of the version before: recording
+    // them would undo what git did.
+    let reconciled = reconcile::run(ws, progress)?;
     preflight(ws)?;
     let config = ws.config()?;
     let index = fs::read_if_present(ws.repo().index_path(), u64::MAX)?;
@@ -114,6 +119,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         left_out,
         large,
         warnings,
+        reconciled,
     };
     let may_be_empty =
         options.git.allow_empty || options.git.amend || ws.repo().in_progress().is_some();

@@ -330,6 +330,18 @@ fn hooks_go_quietly_where_they_cannot_work_or_must_not() {
         s.git(&["checkout", "-q", "v1"]).ok();
     }
     s.mvc(&["hook", "no-such-hook"]).fails(Kind::Usage);
+    // And so does a commit, which would undo what git did otherwise.
+    let main = s.git(&["rev-parse", "v2"]).ok();
+    let mut git = s.command(&find("git"));
+    git.args(["checkout", "-q", "main"])
+        .env("MVC_SKIP_HOOKS", "1");
+    assert!(git.status().expect("runs").success());
+    s.mvc(&["commit", "-m", "x"])
+        .fails(Kind::No)
+        .says("brought in line");
+    assert_eq!(s.git(&["rev-parse", "HEAD"]).line(), main.line());
+    assert_holds(&s, 2);
+    s.git(&["checkout", "-q", "v1"]).ok();
     // An error is said, and is none of git's.
     std::fs::remove_dir_all(s.path(".git/mvc")).expect("removed");
     s.write(".git/mvc", "not a folder");

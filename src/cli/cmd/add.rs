@@ -1,3 +1,4 @@
+use crate::cli::render::files::reconciled;
 use crate::cli::render::status::added;
 use crate::cli::{Context, Exit, Outcome};
 use crate::ops::{add, hook};
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         &context.progress(),
     )?;
     context.show("add", &report, |ui, report| {
+        reconciled(ui, &report.reconciled);
         report.added.iter().for_each(|file| added(ui, file));
         report
             .unchanged

@@ -27,6 +27,7 @@ pub(crate) fn added(ui: &Ui, file: &add::Added) {
 
 /// What `mvc commit` recorded.
 pub(crate) fn committed(ui: &Ui, report: &commit::Report) {
+    files::reconciled(ui, &report.reconciled);
     let Some(id) = &report.commit else {
         return ui.print("nothing to commit");
     };
