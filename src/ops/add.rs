@@ -65,7 +65,7 @@ pub fn run(
     let config = ws.config()?;
     let patterns = config.patterns()?;
     let known = tracked::of_worktree(ws)?;
-    let candidates = track::matching(ws, &config)?;
+    let candidates = track::candidates(ws, &config)?;
     let is_weights = |path: &RepoPath| {
         known.contains_key(path) || (patterns.matches(path) && candidates.contains(path))
     };
@@ -94,6 +94,7 @@ pub fn run(
             None => {}
         }
     }
+    must_be_there(ws, &plain)?;
     let mut report = weights(
         ws,
         &chosen.into_iter().collect::<Vec<_>>(),
@@ -135,6 +136,25 @@ pub fn run(
     Ok(report)
 }
 
+/// Git stages the removal of a file that is gone, and says nothing of one that never was.
+fn must_be_there(ws: &Workspace, plain: &[RepoPath]) -> Result<()> {
+    let mut gone = plain
+        .iter()
+        .filter(|path| ws.on_disk(path).symlink_metadata().is_err())
+        .peekable();
+    if gone.peek().is_none() {
+        return Ok(());
+    }
+    let index = ws.repo().index()?;
+    match gone.find(|path| index.iter().all(|file| file.path != **path)) {
+        Some(path) => Err(Error::refused(
+            Kind::NotFound,
+            format!("there is no file {path}"),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// True for a file that is large enough to look like weights.
 pub fn is_large(ws: &Workspace, path: &RepoPath) -> bool {
     ws.on_disk(path)
@@ -149,27 +169,18 @@ pub fn weights(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let staged = store(ws, paths, options, progress)?;
-    let sidecars: Vec<RepoPath> = staged
-        .report
+    let report = store(ws, paths, options, progress)?;
+    let sidecars: Vec<RepoPath> = report
         .added
         .iter()
         .map(|added| sidecar_path(&added.path))
         .collect();
-    let unchanged: Vec<RepoPath> = staged.report.unchanged.iter().map(sidecar_path).collect();
+    let unchanged: Vec<RepoPath> = report.unchanged.iter().map(sidecar_path).collect();
     let all: Vec<RepoPath> = sidecars.into_iter().chain(unchanged).collect();
     if !all.is_empty() {
         ws.git().stage(&all)?;
     }
-    Ok(staged.report)
-}
-
-/// Sidecars that were written, and what they replaced.
-pub struct Staged {
-    /// What was done.
-    pub report: Report,
-    /// Each sidecar's text before, `None` where there was none.
-    pub before: Vec<(RepoPath, Option<Tracked>)>,
+    Ok(report)
 }
 
 /// Stores weights and writes their sidecars, staging nothing.
@@ -178,7 +189,7 @@ pub fn store(
     paths: &[RepoPath],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<Staged> {
+) -> Result<Report> {
     let mut report = Report::default();
     let state = ws.state()?;
     let mut writer: Option<Writer> = None;
@@ -254,33 +265,24 @@ pub fn store(
             path: path.clone(),
             text,
             opened,
-            known,
         });
     }
     if let Some(writer) = writer {
         writer.finish()?;
     }
-    let before = publish(ws, pending)?;
-    Ok(Staged { report, before })
+    publish(ws, pending)?;
+    Ok(report)
 }
 
 struct Pending {
     path: RepoPath,
     text: Vec<u8>,
     opened: Opened,
-    known: Option<Tracked>,
 }
 
 /// Writes sidecars and stamps their weights; the objects are durable by now.
-fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<Vec<(RepoPath, Option<Tracked>)>> {
-    let mut before = Vec::new();
-    for Pending {
-        path,
-        text,
-        opened,
-        known,
-    } in pending
-    {
+fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<()> {
+    for Pending { path, text, opened } in pending {
         let sidecar = Tracked::new(text, opened.executable);
         let stamp = opened.stamp(ws, &sidecar)?;
         ws.fs().replace(
@@ -289,9 +291,8 @@ fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<Vec<(RepoPath, Optio
             sidecar.mode(),
         )?;
         ws.update_state(|state| state.set(&path, stamp))?;
-        before.push((path, known));
     }
-    Ok(before)
+    Ok(())
 }
 
 fn holds(opened: &Opened, manifest: Option<&Manifest>, progress: &dyn Progress) -> Result<bool> {

@@ -4,6 +4,7 @@
 //! anything refuses, nothing has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use super::reconcile;
 use super::tracked::{self, Tracked, TrackedFiles, same};
 use super::weights::{self, Condition};
 use super::workspace::{Workspace, if_found};
+use crate::base::fs::TEMP_PREFIX;
 use crate::base::text::count;
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
 use crate::repo::{CommitId, Talk, Target};
@@ -63,6 +65,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         .collect();
     let mut prepared = materialise::prepare(ws, &plan.write, progress)?;
     prepared.replacing(&plan.seen);
+    prepared.expect_nothing(&plan.from_git);
     let branches = ws.repo().branches()?;
     let local = options
         .revision
@@ -77,8 +80,10 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         (None, None, Some(remote)) => Target::Follow(remote),
         (None, None, None) => Target::Detached(commit),
     };
+    let aside = Aside::put(ws, &plan.to_git)?;
     ws.git()
         .switch(target, options.force, options.talk.unwrap_or(Talk::Capture))?;
+    aside.drop_all()?;
     let unrestored = prepared.failed.clone();
     let installed = prepared.install(ws)?;
     let mut left = installed.left;
@@ -157,6 +162,10 @@ struct Plan {
     kept: Vec<RepoPath>,
     /// What lay at each path when it was decided.
     seen: BTreeMap<RepoPath, Option<super::state::Stat>>,
+    /// Clean weights that are files of git in the target: git refuses to write over them while they lie there.
+    to_git: Vec<RepoPath>,
+    /// Weights that are files of git here: git removes them, and refuses where they hold changes.
+    from_git: BTreeSet<RepoPath>,
 }
 
 /// What has to be done to the weights, decided before anything is touched.
@@ -170,6 +179,16 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
     let state = ws.state()?;
     let mut plan = Plan::default();
     let mut dirty = Vec::new();
+    let of_git = |path: &RepoPath| !target.contains_key(path) && here.contains_key(path);
+    let to_git = ws.repo().files(commit, &|path| {
+        RepoPath::new(path).is_ok_and(|path| of_git(&path))
+    })?;
+    let to_git: BTreeSet<RepoPath> = to_git.into_iter().map(|file| file.path).collect();
+    let from_git = ws.repo().index_where(&|path| {
+        RepoPath::new(path)
+            .is_ok_and(|path| target.contains_key(&path) && !here.contains_key(&path))
+    })?;
+    plan.from_git = from_git.into_iter().map(|file| file.path).collect();
     let stamped = state.stamped().map(|(path, _)| path);
     let paths: BTreeSet<RepoPath> = target
         .keys()
@@ -187,6 +206,10 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
             }
             continue;
         };
+        if let (Some(wanted), true) = (wanted, plan.from_git.contains(&path)) {
+            plan.write.push((path, wanted.clone()));
+            continue;
+        }
         let condition = match here.get(&path) {
             Some(tracked) => weights::condition(ws, &state, &path, tracked, progress).map(
                 |(condition, stamp)| {
@@ -211,6 +234,7 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
             // As git does with files that are alike in both commits: the changes stay.
             (Some(wanted), false) if same(head.get(&path), Some(wanted)) => plan.kept.push(path),
             (Some(_), false) => dirty.push(path),
+            (None, true) if to_git.contains(&path) => plan.to_git.push(path),
             (None, true) if head.contains_key(&path) || state.stamp(&path).is_some() => {
                 plan.remove.push((path, stat));
             }
@@ -223,6 +247,47 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
         Ok(plan)
     } else {
         Err(refusal(&dirty))
+    }
+}
+
+/// Clean weights out of git's way: beside their places until git has moved HEAD, and back there if it refuses.
+struct Aside<'a> {
+    ws: &'a Workspace,
+    moved: Vec<(RepoPath, PathBuf)>,
+}
+
+impl<'a> Aside<'a> {
+    fn put(ws: &'a Workspace, paths: &[RepoPath]) -> Result<Self> {
+        let mut aside = Self {
+            ws,
+            moved: Vec::new(),
+        };
+        for path in paths {
+            let full = ws.on_disk(path);
+            let name = format!("{TEMP_PREFIX}aside-{}", path.name());
+            let beside = full.with_file_name(name);
+            ws.fs().rename(&full, &beside)?;
+            aside.moved.push((path.clone(), beside));
+        }
+        Ok(aside)
+    }
+
+    /// Git has its own files in their places now; the store has these.
+    fn drop_all(mut self) -> Result<()> {
+        for (path, beside) in std::mem::take(&mut self.moved) {
+            self.ws.fs().remove_file(&beside)?;
+            self.ws.update_state(|state| state.forget(&path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        for (path, beside) in &self.moved {
+            // Where this fails the store has the bytes still, and `mvc restore` brings them.
+            let _ = self.ws.fs().rename(beside, &self.ws.on_disk(path));
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! `mvc commit`: a version of the work tree's weights, with the configs and metrics that belong to it.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::error::{During, Error, Result};
+use super::error::{Error, Result};
 use super::metrics;
-use super::state::Stamp;
+use super::state::{Stamp, State};
 use super::tracked::{self, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
@@ -62,43 +64,34 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let reconciled = reconcile::run(ws, progress)?;
     preflight(ws)?;
     let config = ws.config()?;
-    let index = fs::read_if_present(ws.repo().index_path(), u64::MAX)?;
-    let metrics_path = metrics::default_path()?;
-    let metrics_before = fs::read_if_present(&ws.on_disk(&metrics_path), metrics::LIMIT)?;
-    let mut undo = Undo {
-        ws,
-        index,
-        sidecars: Vec::new(),
-        metrics: None,
-        armed: true,
-    };
+    let (present, gone) = weights_of(ws, &config)?;
+    let mut undo = Undo::before(ws, &present)?;
     if !options.metrics.is_empty() {
-        undo.metrics = Some((metrics_path, metrics_before));
         metrics::record(ws, &options.metrics)?;
     }
     blocks::refresh(ws, &config)?;
-    let (present, gone) = weights_of(ws, &config)?;
     let staged = add::store(ws, &present, &add::Options::default(), progress)?;
-    undo.sidecars = staged.before;
     // Before HEAD moves: afterwards every shard is of its version.
     let sidecars = tracked::of_worktree(ws)?;
     let warnings = shards::warnings(ws, &sidecars, &BTreeSet::new(), progress)?;
     let mut paths: BTreeSet<RepoPath> = staged
-        .report
         .added
         .iter()
         .map(|added| &added.path)
-        .chain(&staged.report.unchanged)
+        .chain(&staged.unchanged)
         .map(sidecar_path)
         .collect();
     paths.extend(belonging(ws, &config)?);
     ws.git().stage(&paths.into_iter().collect::<Vec<_>>())?;
     let mut removed = Vec::new();
+    let mut missing = Vec::new();
     if options.all {
         ws.git().stage(&ws.git().modified()?)?;
         let sidecars: Vec<RepoPath> = gone.iter().map(sidecar_path).collect();
         ws.git().remove_cached(&sidecars)?;
         removed = gone;
+    } else {
+        missing = gone;
     }
     let staged_now = ws.git().staged()?;
     let large = large(ws, &staged_now);
@@ -113,8 +106,8 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         commit,
         branch,
         subject,
-        written: staged.report.added.iter().map(|added| added.written).sum(),
-        weights: staged.report.added,
+        written: staged.added.iter().map(|added| added.written).sum(),
+        weights: staged.added,
         removed: removed.clone(),
         left_out,
         large,
@@ -125,7 +118,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         options.git.allow_empty || options.git.amend || ws.repo().in_progress().is_some();
     if staged_now.is_empty() && !may_be_empty {
         undo.armed = false;
-        return Ok(report(None, left_out(ws)?));
+        return Ok(report(None, left_out(ws, &missing)?));
     }
     let talk = options.talk.unwrap_or(Talk::Capture);
     let commit = match ws
@@ -135,7 +128,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         Committed::Made(commit) => commit,
         Committed::Nothing => {
             undo.armed = false;
-            return Ok(report(None, left_out(ws)?));
+            return Ok(report(None, left_out(ws, &missing)?));
         }
     };
     undo.armed = false;
@@ -143,7 +136,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         ws.fs().remove_file(&ws.on_disk(&sidecar_path(path)))?;
         ws.update_state(|state| state.forget(path))?;
     }
-    Ok(report(Some(commit), left_out(ws)?))
+    Ok(report(Some(commit), left_out(ws, &missing)?))
 }
 
 /// What would make a commit wrong before anything is touched.
@@ -190,7 +183,7 @@ fn preflight(ws: &Workspace) -> Result<()> {
 /// The weights files of the work tree, and those that are gone from it although their sidecar is there.
 fn weights_of(ws: &Workspace, config: &Config) -> Result<(Vec<RepoPath>, Vec<RepoPath>)> {
     let mut paths: BTreeSet<RepoPath> = tracked::of_worktree(ws)?.into_keys().collect();
-    paths.extend(track::matching(ws, config)?);
+    paths.extend(track::candidates(ws, config)?);
     let mut present = Vec::new();
     let mut gone = Vec::new();
     for path in paths {
@@ -253,14 +246,16 @@ fn large(ws: &Workspace, staged: &[RepoPath]) -> Vec<RepoPath> {
 }
 
 /// What changed and is not staged, weights that are gone included.
-fn left_out(ws: &Workspace) -> Result<Vec<RepoPath>> {
+fn left_out(ws: &Workspace, missing: &[RepoPath]) -> Result<Vec<RepoPath>> {
     let changes = ws.git().status()?.entries;
     let out = |change: &crate::repo::StatusEntry| change.unstaged.is_some() || change.untracked;
-    Ok(changes
+    let mut left: Vec<RepoPath> = changes
         .into_iter()
         .filter(out)
         .map(|change| change.path)
-        .collect())
+        .collect();
+    left.extend(missing.iter().cloned());
+    Ok(left)
 }
 
 fn branch(head: &Head) -> Option<String> {
@@ -273,44 +268,71 @@ fn branch(head: &Head) -> Option<String> {
 /// Puts back what a commit that did not come to be had changed.
 struct Undo<'a> {
     ws: &'a Workspace,
-    index: Option<Vec<u8>>,
-    sidecars: Vec<(RepoPath, Option<tracked::Tracked>)>,
-    metrics: Option<(RepoPath, Option<Vec<u8>>)>,
+    head: Head,
+    state: State,
+    weights: Vec<RepoPath>,
+    /// The index, and the files that a commit writes, as they were.
+    files: Vec<(PathBuf, Option<Before>)>,
     armed: bool,
 }
 
-impl Undo<'_> {
+#[derive(PartialEq, Eq)]
+struct Before {
+    bytes: Vec<u8>,
+    mode: u32,
+}
+
+impl<'a> Undo<'a> {
+    fn before(ws: &'a Workspace, weights: &[RepoPath]) -> Result<Self> {
+        let mut paths = vec![ws.repo().index_path().to_owned()];
+        paths.push(ws.on_disk(&metrics::default_path()?));
+        for name in [".gitignore", ".gitattributes"] {
+            paths.push(ws.on_disk(&RepoPath::new(name)?));
+        }
+        paths.extend(weights.iter().map(|path| ws.on_disk(&sidecar_path(path))));
+        let read = |path: PathBuf| Ok((path.clone(), Before::of(&path)?));
+        Ok(Self {
+            ws,
+            head: ws.repo().head()?,
+            state: ws.state()?,
+            weights: weights.to_vec(),
+            files: paths.into_iter().map(read).collect::<Result<_>>()?,
+            armed: true,
+        })
+    }
+
     fn act(&self) -> Result<()> {
         let ws = self.ws;
-        let index = ws.repo().index_path();
-        match &self.index {
-            Some(bytes) => ws
-                .fs()
-                .replace(index, bytes, 0o644)
-                .during(|| "cannot put the index back")?,
-            None => ws.fs().remove_file(index)?,
+        if ws.repo().head()? != self.head {
+            // The commit is made, and what failed came after it.
+            return Ok(());
         }
-        for (weights, before) in &self.sidecars {
-            let sidecar = ws.on_disk(&sidecar_path(weights));
+        for (path, before) in &self.files {
             match before {
-                Some(before) => {
-                    ws.fs().replace(&sidecar, &before.text, before.mode())?;
-                    // The weights stay as they are, so against this sidecar they are modified again.
-                    ws.update_state(|state| state.forget(weights))?;
-                }
-                None => {
-                    ws.fs().remove_file(&sidecar)?;
-                    ws.update_state(|state| state.forget(weights))?;
-                }
+                before if *before == Before::of(path)? => {}
+                Some(before) => ws.fs().replace(path, &before.bytes, before.mode)?,
+                None => ws.fs().remove_file(path)?,
             }
         }
-        if let Some((path, before)) = &self.metrics {
-            match before {
-                Some(bytes) => ws.fs().replace(&ws.on_disk(path), bytes, 0o644)?,
-                None => ws.fs().remove_file(&ws.on_disk(path))?,
-            }
-        }
+        ws.update_state(|state| {
+            self.weights
+                .iter()
+                .for_each(|path| state.put_back(path, &self.state));
+        })?;
         Ok(())
+    }
+}
+
+impl Before {
+    fn of(path: &Path) -> Result<Option<Self>> {
+        let stat = match path.symlink_metadata() {
+            Ok(stat) if stat.is_file() => stat,
+            // Anything else is refused before it is written.
+            _ => return Ok(None),
+        };
+        let mode = stat.permissions().mode();
+        let bytes = fs::read_if_present(path, u64::MAX)?;
+        Ok(bytes.map(|bytes| Self { bytes, mode }))
     }
 }
 

@@ -228,6 +228,17 @@ impl Prepared {
         }
     }
 
+    /// These places will be empty by the time the files get their names: git removes what lies there.
+    pub fn expect_nothing(&mut self, at: &BTreeSet<RepoPath>) {
+        for ready in self
+            .ready
+            .iter_mut()
+            .filter(|ready| at.contains(&ready.path))
+        {
+            ready.replaces = None;
+        }
+    }
+
     /// Gives the prepared files their names and stamps them. A file that is no longer what it was when it was
     /// prepared is left alone: somebody wrote to it meanwhile.
     pub fn install(self, ws: &Workspace) -> Result<Installed> {

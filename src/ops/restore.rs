@@ -1,5 +1,7 @@
 //! `mvc restore`: single files back to a version, uncommitted changes in them given up.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::error::{Error, Result};
@@ -7,7 +9,7 @@ use super::materialise::{self, Unrestored};
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path, weights_path};
 use super::workspace::Workspace;
 use crate::base::{Kind, Progress, RepoPath};
-use crate::repo::Restore;
+use crate::repo::{BlobId, CommitId, Restore};
 
 /// What `restore` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +51,14 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let mut chosen = TrackedFiles::new();
     let mut plain = Vec::new();
     for typed in &options.paths {
-        choose(ws, typed, &versions, &mut chosen, &mut plain)?;
+        choose(
+            ws,
+            typed,
+            source.as_ref(),
+            &versions,
+            &mut chosen,
+            &mut plain,
+        )?;
     }
     let mut report = Report::default();
     let mut wanted: Vec<(RepoPath, Tracked)> = Vec::new();
@@ -89,12 +98,14 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
 fn choose(
     ws: &Workspace,
     typed: &str,
+    source: Option<&CommitId>,
     versions: &TrackedFiles,
     chosen: &mut TrackedFiles,
     plain: &mut Vec<RepoPath>,
 ) -> Result<()> {
     if typed == "." && ws.prefix().is_empty() {
         chosen.extend(versions.clone());
+        plain.extend(changed(ws, source, "")?);
         return Ok(());
     }
     let path = ws.path(typed)?;
@@ -106,19 +117,21 @@ fn choose(
         return Ok(());
     }
     let prefix = format!("{}/", path.as_str());
-    let inside: Vec<_> = versions
-        .iter()
-        .filter(|(weights, _)| weights.as_str().starts_with(&prefix))
-        .collect();
-    if !inside.is_empty() {
-        chosen.extend(
-            inside
-                .into_iter()
-                .map(|(path, tracked)| (path.clone(), tracked.clone())),
-        );
+    let before = chosen.len() + plain.len();
+    let inside = |weights: &RepoPath| weights.as_str().starts_with(&prefix);
+    let files = versions.iter().filter(|(weights, _)| inside(weights));
+    chosen.extend(files.map(|(path, tracked)| (path.clone(), tracked.clone())));
+    plain.extend(changed(ws, source, &prefix)?);
+    if chosen.len() + plain.len() > before || ws.on_disk(&path).is_dir() {
         return Ok(());
     }
     if ws.repo().index()?.iter().any(|file| file.path == path) {
+        plain.push(path);
+        return Ok(());
+    }
+    if let Some(source) = source
+        && ws.repo().file_entry(source, &path)?.is_some()
+    {
         plain.push(path);
         return Ok(());
     }
@@ -127,4 +140,28 @@ fn choose(
         format!("this version has no file {path}"),
         "`mvc show` lists what a version has",
     ))
+}
+
+/// The plain files below a folder (`""` for the top, otherwise with its slash) that git would restore.
+fn changed(ws: &Workspace, source: Option<&CommitId>, prefix: &str) -> Result<Vec<RepoPath>> {
+    let mut paths: BTreeSet<RepoPath> = ws.git().modified()?.into_iter().collect();
+    if let Some(source) = source {
+        let inside = |path: &str| path.starts_with(prefix);
+        let index: BTreeMap<RepoPath, BlobId> = ws
+            .repo()
+            .index_where(&inside)?
+            .into_iter()
+            .map(|file| (file.path, file.blob))
+            .collect();
+        let files = ws.repo().files(source, &inside)?;
+        let has: BTreeSet<RepoPath> = files.iter().map(|file| file.path.clone()).collect();
+        let differs = files
+            .into_iter()
+            .filter(|file| index.get(&file.path) != Some(&file.blob));
+        paths.extend(differs.map(|file| file.path));
+        // Of a file that the version lacks git would remove the changes and the file: it stays.
+        paths.retain(|path| has.contains(path));
+    }
+    paths.retain(|path| path.as_str().starts_with(prefix) && weights_path(path).is_none());
+    Ok(paths.into_iter().collect())
 }

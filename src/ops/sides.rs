@@ -149,7 +149,7 @@ impl Side {
             Self::Worktree => {
                 let mut paths: std::collections::BTreeSet<RepoPath> =
                     tracked::of_worktree(ws)?.into_keys().collect();
-                paths.extend(track::matching(ws, &ws.config()?)?);
+                paths.extend(track::candidates(ws, &ws.config()?)?);
                 paths.retain(keep);
                 let mut files = BTreeMap::new();
                 for path in paths {

@@ -185,6 +185,17 @@ impl State {
         self.pending.remove(path.as_str());
     }
 
+    /// Makes what is known of a weights file what it was before.
+    pub fn put_back(&mut self, path: &RepoPath, before: &Self) {
+        self.forget(path);
+        if let Some(stamp) = before.stamp(path) {
+            self.set(path, stamp.clone());
+        }
+        if let Some(pending) = before.mark_of(path) {
+            self.mark(path, pending.clone());
+        }
+    }
+
     /// Why a hook left this weights file alone.
     pub fn pending(&self, path: &RepoPath) -> Option<&str> {
         self.mark_of(path).map(|pending| pending.reason.as_str())

@@ -85,7 +85,7 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     let (changes, found) = std::thread::scope(|scope| {
         let git = scope.spawn(|| ws.git().status());
         let found = reconcile::run_on(ws, &state, &here, progress)
-            .and_then(|reconciled| Ok((reconciled, track::matching(ws, &ws.config()?)?)));
+            .and_then(|reconciled| Ok((reconciled, track::candidates(ws, &ws.config()?)?)));
         let changes = git.join();
         (
             changes.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
@@ -163,17 +163,8 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     }
     let pending = |path: &RepoPath| state.pending(path).is_some();
     let known = |path: &RepoPath| here.contains_key(path) || pending(path);
-    report.untracked = matching.into_iter().filter(|path| !known(path)).collect();
-    let index_owned: BTreeSet<RepoPath> = match report.untracked.is_empty() {
-        true => BTreeSet::new(),
-        false => ws
-            .repo()
-            .index()?
-            .into_iter()
-            .map(|file| file.path)
-            .collect(),
-    };
-    report.untracked.retain(|path| !index_owned.contains(path));
+    report.untracked = matching;
+    report.untracked.retain(|path| !known(path));
     report.large = report
         .plain
         .iter()

@@ -1,5 +1,7 @@
 //! `mvc track` and `mvc untrack`: which files hold weights.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
@@ -62,7 +64,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     })?;
     let config = Config::parse(text.as_bytes())?;
     let files = matching(ws, &config)?;
-    let owned = owned_by_git(ws, &files)?;
+    let owned = owned(ws, &files)?;
     if !owned.is_empty() && !options.take_over {
         return Err(refusal(&owned, &options.patterns));
     }
@@ -147,6 +149,17 @@ pub fn untrack(ws: &Workspace, patterns: &[String]) -> Result<Report> {
     })
 }
 
+/// The weights files of the work tree that `mvc.toml` picks and git does not track: `mvc track --move` alone takes
+/// those over.
+pub fn candidates(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
+    let mut found = matching(ws, config)?;
+    if !found.is_empty() {
+        let index = in_git(ws)?;
+        found.retain(|path| !index.contains(path));
+    }
+    Ok(found)
+}
+
 /// The weights files of the work tree that `mvc.toml` picks.
 pub fn matching(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
     let found = walk::matching(ws.root(), &config.track, &config.patterns()?)?;
@@ -170,8 +183,8 @@ fn is_own(path: &RepoPath) -> bool {
 
 /// What the user typed as a pattern: a path of a file stands for itself alone, anything else is one already.
 fn pattern(ws: &Workspace, typed: &str) -> Result<String> {
-    if typed.starts_with('!') {
-        return Ok(typed.to_owned());
+    if let Some(excluded) = typed.strip_prefix('!') {
+        return Ok(format!("!{}", placed(ws, excluded)?));
     }
     if let Ok(path) = ws.path(typed) {
         let full = ws.on_disk(&path);
@@ -193,16 +206,25 @@ fn pattern(ws: &Workspace, typed: &str) -> Result<String> {
             format!("{typed:?} is no pattern"),
         ));
     }
+    placed(ws, typed)
+}
+
+/// A pattern as it reads at the top. As in git, one that is typed in a subfolder speaks of that subfolder.
+fn placed(ws: &Workspace, typed: &str) -> Result<String> {
     FilePatterns::new([typed])?;
-    match ws.prefix() {
-        "" => Ok(typed.to_owned()),
-        // As in git: a pattern typed in a subfolder speaks of that subfolder.
-        prefix => Ok(format!(
-            "/{}/{}{typed}",
-            blocks::escape(prefix),
-            if typed.contains('/') { "" } else { "**/" }
-        )),
+    if typed.split('/').any(|name| name == "..") {
+        return Ok(format!("/{}", ws.path(typed)?));
     }
+    Ok(
+        match (ws.prefix(), typed.trim_end_matches('/').contains('/')) {
+            ("", _) => typed.to_owned(),
+            (prefix, true) => {
+                let below = typed.trim_start_matches('/');
+                format!("/{}/{below}", blocks::escape(prefix))
+            }
+            (prefix, false) => format!("/{}/**/{typed}", blocks::escape(prefix)),
+        },
+    )
 }
 
 /// The text of `mvc.toml` with its `track` list changed, comments and layout kept.
@@ -221,28 +243,24 @@ fn edit(ws: &Workspace, change: impl FnOnce(&mut Array)) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// Which of these files git tracks, and whether through git-lfs.
-fn owned_by_git(ws: &Workspace, files: &[RepoPath]) -> Result<Vec<(RepoPath, bool)>> {
-    let index: std::collections::HashSet<RepoPath> = ws
-        .repo()
-        .index()?
-        .into_iter()
-        .map(|file| file.path)
-        .collect();
-    let owned: Vec<RepoPath> = files
+/// Which of these files git tracks, or would hand to git-lfs, and whether it is git-lfs. Files that have a sidecar
+/// are mvc's already, whatever an old line of `.gitattributes` says.
+fn owned(ws: &Workspace, files: &[RepoPath]) -> Result<Vec<(RepoPath, bool)>> {
+    let known = tracked::of_worktree(ws)?;
+    let index = in_git(ws)?;
+    let filters = ws.git().attribute("filter", files)?;
+    Ok(files
         .iter()
-        .filter(|path| index.contains(*path))
-        .cloned()
-        .collect();
-    if owned.is_empty() {
-        return Ok(Vec::new());
-    }
-    let filters = ws.git().attribute("filter", &owned)?;
-    Ok(owned
-        .into_iter()
         .zip(filters)
-        .map(|(path, filter)| (path, filter.as_deref() == Some("lfs")))
+        .map(|(path, filter)| (path.clone(), filter.as_deref() == Some("lfs")))
+        .filter(|(path, lfs)| index.contains(path) || (*lfs && !known.contains_key(path)))
         .collect())
+}
+
+/// All files that git tracks itself.
+fn in_git(ws: &Workspace) -> Result<HashSet<RepoPath>> {
+    let index = ws.repo().index()?;
+    Ok(index.into_iter().map(|file| file.path).collect())
 }
 
 fn refusal(owned: &[(RepoPath, bool)], patterns: &[String]) -> Error {

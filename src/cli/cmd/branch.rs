@@ -30,13 +30,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         })?,
         Some(name) if args.delete => {
             names::delete_branch(&ws, name, args.force)?;
-            context.ui.note(format!("deleted the branch {name}"));
+            context.show("branch", &names::branches(&ws)?, |ui, _| {
+                ui.note(format!("deleted the branch {name}"))
+            })?;
         }
         Some(name) => {
             names::branch(&ws, name, args.revision.as_deref())?;
-            context.ui.note(format!(
-                "made the branch {name}; `mvc checkout {name}` goes there"
-            ));
+            context.show("branch", &names::branches(&ws)?, |ui, _| {
+                ui.note(format!(
+                    "made the branch {name}; `mvc checkout {name}` goes there"
+                ))
+            })?;
         }
     }
     Ok(Exit::Done)

@@ -32,9 +32,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         })?,
         Some(name) if args.delete => {
             names::delete_tag(&ws, name)?;
-            context.ui.note(format!(
-                "deleted the tag {name}; its version stays in the history"
-            ));
+            context.show("tag", &names::tags(&ws)?, |ui, _| {
+                ui.note(format!(
+                    "deleted the tag {name}; its version stays in the history"
+                ))
+            })?;
         }
         Some(name) => {
             let options = names::TagOptions {
@@ -44,10 +46,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
                 talk: Some(Talk::Inherit),
             };
             names::tag(&ws, &options)?;
-            context.ui.note(format!(
-                "tagged {} as {name}",
-                args.revision.as_deref().unwrap_or("HEAD")
-            ));
+            let revision = args.revision.as_deref().unwrap_or("HEAD");
+            context.show("tag", &names::tags(&ws)?, |ui, _| {
+                ui.note(format!("tagged {revision} as {name}"))
+            })?;
         }
     }
     Ok(Exit::Done)
