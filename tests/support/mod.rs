@@ -2,6 +2,7 @@
 
 pub(crate) mod faults;
 pub(crate) mod output;
+pub(crate) mod repo;
 pub(crate) mod sandbox;
 mod selftest;
 pub(crate) mod tensors;
@@ -9,6 +10,7 @@ pub(crate) mod workload;
 
 pub(crate) use faults::Disk;
 pub(crate) use output::Output;
+pub(crate) use repo::seeded;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use tensors::Weights;
 
