@@ -4,5 +4,8 @@ mod cli;
 mod docs;
 mod git_commands;
 mod real_models;
+mod crash;
+mod interop;
+mod roundtrip;
 mod style;
 mod support;
