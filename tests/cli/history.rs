@@ -31,7 +31,7 @@ other files, as git sees them
         sandbox.mvc(&["tag", &format!("v{seed}")]).ok();
     }
     sandbox.mvc(&["log"]).ok().stdout_is(snapbox::str![[r#"
-commit [HASH] (main, v2) 
+commit [HASH] (main, v2)
 Author: Ada Lovelace <ada@example.com>
 Date:   Fri Jan  2 03:04:12 2026 +0000
 
@@ -39,7 +39,7 @@ Date:   Fri Jan  2 03:04:12 2026 +0000
 
     changed model.safetensors
 
-commit [HASH] (v1) 
+commit [HASH] (v1)
 Author: Ada Lovelace <ada@example.com>
 Date:   Fri Jan  2 03:04:10 2026 +0000
 
@@ -62,7 +62,7 @@ Date:   Fri Jan  2 03:04:10 2026 +0000
         .prints("epoch 1")
         .prints_no("epoch 2");
     sandbox.mvc(&["show"]).ok().stdout_is(snapbox::str![[r#"
-commit [HASH] (main, v2) 
+commit [HASH] (main, v2)
 Author: Ada Lovelace <ada@example.com>
 Date:   Fri Jan  2 03:04:12 2026 +0000
 
