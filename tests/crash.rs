@@ -3,6 +3,11 @@
 //! Whatever happens: no committed version and no uncommitted weights are lost, git finds nothing wrong, and the
 //! same command, given again, does its work.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever reads the log of the run"
+)]
+
 use std::io::ErrorKind;
 use std::sync::Arc;
 

@@ -113,14 +113,12 @@ fn commands<'a>(block: &[&'a str]) -> Vec<(&'a str, String)> {
 }
 
 #[test]
-#[cfg(feature = "eval")]
 fn the_guide_is_true() {
     let page = text_of("docs/guide.md");
     assert_file("docs/guide.md", &run(&reader(), &page, true));
 }
 
 #[test]
-#[cfg(feature = "eval")]
 fn the_example_of_the_readme_works() {
     let page = text_of("README.md");
     assert!(page.contains("```console\n$ mvc init"), "an example");

@@ -1,11 +1,12 @@
 //! The tests of mvc from outside, in one binary: linking one is much faster than linking many.
 
 mod cli;
+mod crash;
+#[cfg(feature = "eval")]
 mod docs;
 mod git_commands;
-mod real_models;
-mod crash;
 mod interop;
+mod real_models;
 mod roundtrip;
 mod style;
 mod support;

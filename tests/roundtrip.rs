@@ -1,5 +1,10 @@
 //! Real checkpoints of PyTorch, committed and brought back.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever reads the log of the run"
+)]
+
 use crate::support::Sandbox;
 use crate::support::workload::workload;
 

@@ -7,7 +7,7 @@ use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
 use super::workspace::Workspace;
 use super::{materialise, reconcile, track};
-use crate::base::{Kind, Progress, RepoPath};
+use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::model::{How, Manifest};
 use crate::store::Writer;
 
@@ -217,8 +217,13 @@ pub fn store(
             .as_ref()
             .map(|known| tracked::manifest(ws, path, known))
             .transpose();
-        // A sidecar that cannot be read (a merge left markers in it) is no reason not to write a good one.
-        let before: Option<Manifest> = before.unwrap_or(None);
+        let before: Option<Manifest> = match before {
+            Ok(before) => before,
+            // A newer mvc knows what it wrote there; this one would throw it away.
+            Err(e) if e.kind() == Kind::Unsupported => return Err(e),
+            // One that cannot be read (a merge left markers in it) is no reason not to write a good one.
+            Err(_) => None,
+        };
         let proved = state.stamp(path).is_some_and(|stamp| {
             stamp.proves(&opened.stat)
                 && known

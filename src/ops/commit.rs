@@ -14,7 +14,7 @@ use super::weights;
 use super::workspace::Workspace;
 use super::{add, blocks, reconcile, shards, track};
 use crate::base::config::{self, Config};
-use crate::base::{Kind, Progress, RepoPath, fs};
+use crate::base::{Failure, Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
 
 /// What `commit` is asked for.
@@ -155,6 +155,13 @@ fn preflight(ws: &Workspace) -> Result<()> {
     }
     let state = ws.state()?;
     let here = tracked::of_worktree(ws)?;
+    for (path, tracked) in &here {
+        match tracked::manifest(ws, path, tracked) {
+            // Which side of a merge the weights are is the user's to say, and `mvc add` says it.
+            Err(e) if e.kind() == Kind::Conflict => return Err(e),
+            _ => {}
+        }
+    }
     for (path, pending) in state.marked() {
         let sidecar = here.get(&path).map(|tracked| tracked.id);
         let current = state

@@ -53,8 +53,11 @@ pub fn run(ws: &Workspace, revision: Option<&str>, limit: Option<usize>) -> Resu
         packs: usage.packs,
         objects: usage.objects,
     };
-    let Some(start) = super::workspace::if_found(ws.repo().resolve(revision.unwrap_or("HEAD")))?
-    else {
+    let start = match revision {
+        Some(revision) => Some(ws.repo().resolve(revision)?),
+        None => super::workspace::if_found(ws.repo().resolve("HEAD"))?,
+    };
+    let Some(start) = start else {
         return Ok(report);
     };
     let mut seen: BTreeSet<ObjectId> = BTreeSet::new();

@@ -86,7 +86,8 @@ pub(crate) fn run_on(
         }
     }
     for (path, stamp) in state.stamped() {
-        if !sidecars.contains_key(&path) {
+        // A sidecar that is gone from the work tree alone was removed by hand: that says nothing about the version.
+        if !sidecars.contains_key(&path) && !ws.repo().tracked(&tracked::sidecar_path(&path))? {
             run.retire(&path, stamp)?;
         }
     }

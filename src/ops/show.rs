@@ -105,7 +105,7 @@ pub fn run(ws: &Workspace, what: &str, progress: &dyn Progress) -> Result<Report
     } else {
         Side::commit(ws, revision)?
     };
-    let path = ws.path(path.unwrap_or_default())?;
+    let path = ws.path_in_revision(path.unwrap_or_default())?;
     if !side.has_weights(ws, &path)? {
         let bytes = side.read(ws, &path, PLAIN_LIMIT)?;
         let missing = || {

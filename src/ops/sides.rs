@@ -276,6 +276,11 @@ impl SideFile {
         }
     }
 
+    /// Whether it lies in the store, and not in the work tree.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.bytes, Bytes::Store)
+    }
+
     /// Where the bytes of a tensor lie: what to read them from, and where in it they begin.
     pub fn locate(&self, ws: &Workspace, entry: &Entry) -> Result<(Arc<dyn ReadAt>, u64)> {
         match &self.bytes {

@@ -197,7 +197,16 @@ fn sidecar_change(
         Some(_) => report.staged.push(entry(What::Modified)),
         None => {}
     }
-    if change.unstaged.is_some() || change.untracked {
+    if change.unstaged == Some('D') {
+        report.changed.push(Entry {
+            change: What::Deleted,
+            pending: Some(format!(
+                "its sidecar is gone; `git restore {}` brings it back",
+                change.path
+            )),
+            path,
+        });
+    } else if change.unstaged.is_some() || change.untracked {
         unstaged.insert(path);
     }
 }

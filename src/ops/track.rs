@@ -196,6 +196,10 @@ fn pattern(ws: &Workspace, typed: &str) -> Result<String> {
                 hint,
             ));
         }
+        if is_own(&path) || ws.config()?.is_suite_data(&path) {
+            let message = format!("{path} holds no weights: mvc or a suite reads it");
+            return Err(Error::refused(Kind::Usage, message));
+        }
         if full.symlink_metadata().is_ok() {
             return Ok(format!("/{}", blocks::escape(path.as_str())));
         }

@@ -72,6 +72,15 @@ impl Workspace {
         Ok(RepoPath::below(self.root(), &full)?)
     }
 
+    /// The path of `REV:PATH`, as git reads it: from the top of the work tree, or with `./` or `../` before it from
+    /// where the command was started.
+    pub fn path_in_revision(&self, typed: &str) -> Result<RepoPath> {
+        match typed.starts_with("./") || typed.starts_with("../") {
+            true => self.path(typed),
+            false => Ok(RepoPath::new(typed)?),
+        }
+    }
+
     /// `mvc.toml` of the work tree; absent is the default.
     pub fn config(&self) -> Result<Config> {
         match fs::read_if_present(&self.root().join(config::FILE), config::LIMIT)? {

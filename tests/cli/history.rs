@@ -76,7 +76,7 @@ accuracy   0.75
 
 "#]]);
     sandbox
-        .mvc(&["show", "v1:model.safetensors"])
+        .mvc(&["show", "v1:./model.safetensors"])
         .ok()
         .stdout_is(snapbox::str![[r#"
 tensor        dtype  shape    object
@@ -210,7 +210,7 @@ fn every_verb_works_from_a_subfolder_and_from_afar() {
     sandbox.mvc_in("sub", &["add", "model.safetensors"]).ok();
     sandbox.mvc_in("sub", &["commit", "-m", "second"]).ok();
     sandbox
-        .mvc_in("sub", &["show", "v1:model.safetensors"])
+        .mvc_in("sub", &["show", "v1:./model.safetensors"])
         .ok();
     sandbox.mvc_in("sub", &["checkout", "v1"]).ok();
     sandbox.assert_seed("sub/model.safetensors", 1);
@@ -229,7 +229,7 @@ fn every_verb_works_from_a_subfolder_and_from_afar() {
         &["status", "--exit-code"],
         &["add", "model.safetensors"],
         &["log"],
-        &["show", "HEAD:model.safetensors"],
+        &["show", "HEAD:./model.safetensors"],
         &["checkout", "v1"],
         &["restore", "model.safetensors"],
         &["tag"],

@@ -157,7 +157,7 @@ fn file(ws: &Workspace, typed: &str) -> Result<Option<File>> {
         "" => Side::Worktree,
         revision => Side::commit(ws, revision)?,
     };
-    let path = ws.path(path)?;
+    let path = ws.path_in_revision(path)?;
     Ok(Some(File { side, path }))
 }
 

@@ -9,7 +9,7 @@ use crate::base::text::printable;
 use crate::base::{Dtype, Kind, ObjectId, ReadAt, RepoPath};
 use crate::eval::{ReadError, Tensors};
 use crate::model::view::Strided;
-use crate::model::{Entry, How, scan};
+use crate::model::{Entry, How, Manifest, scan};
 use crate::ops::error::{Error, Result};
 use crate::ops::sides::SideFile;
 use crate::ops::workspace::Workspace;
@@ -29,6 +29,9 @@ impl<'a> ModelTensors<'a> {
     pub(super) fn new(ws: &'a Workspace, files: &'a [(RepoPath, SideFile)]) -> Result<Self> {
         let mut by_name = HashMap::new();
         for (index, (path, file)) in files.iter().enumerate() {
+            if file.is_stored() {
+                prove(ws, &file.manifest)?;
+            }
             for entry in file.manifest.tensors() {
                 let name = entry.name.clone();
                 if let Some((other, _)) = by_name.insert(name.clone(), (index, entry)) {
@@ -54,8 +57,8 @@ impl<'a> ModelTensors<'a> {
         let (file, entry) = self.by_name.get(name).ok_or_else(missing)?;
         let (path, file) = &self.files[*file];
         let (source, base) = file.locate(self.ws, entry)?;
-        let buffer = read(source.as_ref(), base, entry)
-            .map_err(|e| FsError::new("read", &self.ws.on_disk(path), e))?;
+        let buffer =
+            read(source.as_ref(), base, entry).map_err(|e| failed(e, &self.ws.on_disk(path)))?;
         // Hashed as it is used: what is measured is what the name says, not what lay there a moment ago.
         if ObjectId::of(&buffer) != entry.id {
             return Err(Error::Changed(path.clone()));
@@ -157,4 +160,29 @@ fn read(source: &dyn ReadAt, base: u64, entry: &Entry) -> io::Result<Vec<u8>> {
         None => source.read_exact_at(&mut buffer, base)?,
     }
     Ok(buffer)
+}
+
+/// Proves every object of a version's file, also those that no measurement needs: what cannot be restored is not
+/// to pass.
+fn prove(ws: &Workspace, manifest: &Manifest) -> Result<()> {
+    let mut chunk = Vec::new();
+    for (id, bytes, _) in manifest.objects() {
+        let object = ws.store().object(&id)?;
+        for index in 0..object.chunks() {
+            object.read_chunk(index, &mut chunk)?;
+        }
+        if object.len() != bytes {
+            let message = format!("the object {id} has another length than the sidecar says");
+            return Err(Error::refused(Kind::Damaged, message));
+        }
+    }
+    Ok(())
+}
+
+/// What the store said of an object reaches us through a reader, as an error of reading.
+fn failed(error: io::Error, path: &Path) -> Error {
+    match error.downcast::<crate::store::StoreError>() {
+        Ok(store) => store.into(),
+        Err(error) => FsError::new("read", path, error).into(),
+    }
 }
