@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use mvc::base::Fs;
 use mvc::base::progress::Silent;
-use mvc::ops::{Result, Workspace, add, checkout, commit, restore, track};
+use mvc::ops::{Result, Workspace, add, checkout, commit, restore, status, track, verify};
 
 use crate::support::{Disk, Sandbox, seeded};
 
@@ -25,6 +25,8 @@ struct Story {
     /// What `model.safetensors` may hold after a failure, and what it holds in the end.
     during: &'static [u64],
     after: u64,
+    /// Whether nothing differs from HEAD in the end.
+    clean: bool,
 }
 
 fn dirty() -> Sandbox {
@@ -57,6 +59,7 @@ const STORIES: [Story; 6] = [
         },
         during: &[9],
         after: 9,
+        clean: false,
     },
     Story {
         name: "commit",
@@ -71,6 +74,7 @@ const STORIES: [Story; 6] = [
         },
         during: &[9],
         after: 9,
+        clean: true,
     },
     Story {
         name: "checkout",
@@ -84,6 +88,7 @@ const STORIES: [Story; 6] = [
         },
         during: &[3, 1],
         after: 1,
+        clean: true,
     },
     Story {
         name: "checkout --force",
@@ -98,6 +103,7 @@ const STORIES: [Story; 6] = [
         },
         during: &[9, 1],
         after: 1,
+        clean: true,
     },
     Story {
         name: "restore",
@@ -111,6 +117,7 @@ const STORIES: [Story; 6] = [
         },
         during: &[9, 3],
         after: 3,
+        clean: true,
     },
     Story {
         name: "track --move",
@@ -124,64 +131,80 @@ const STORIES: [Story; 6] = [
         },
         during: &[9],
         after: 9,
+        clean: false,
     },
 ];
 
+/// A sandbox in the state that the story starts from; stamps and index know its files.
+fn fresh(story: &Story, template: &Sandbox) -> Sandbox {
+    let sandbox = template.copied();
+    sandbox.git(&["status"]).ok();
+    let ws = sandbox.workspace(Fs::new()).expect("a repository");
+    status::run(&ws, &Silent).unwrap_or_else(|e| panic!("{}: {e}", story.name));
+    sandbox
+}
+
+/// Every object of every version is there and whole.
+#[track_caller]
+fn assert_verified(sandbox: &Sandbox, name: &str) {
+    let ws = sandbox.workspace(Fs::new()).expect("a repository");
+    let report = verify::run(&ws, &verify::Scope::All, &Silent);
+    let problems = report.map(|report| format!("{:?}", report.problems));
+    assert!(
+        matches!(problems.as_deref(), Ok("[]")),
+        "{name}: {problems:?}"
+    );
+}
+
+/// Runs the story on a failing disk, then again on one that works; true if it failed.
 fn tell(story: &Story, disk: &Arc<Disk>, what: &str, sandbox: &Sandbox) -> bool {
-    let failed = sandbox
-        .workspace(disk.fs())
-        .and_then(|ws| (story.act)(&ws))
-        .is_err();
+    let act = |fs| sandbox.workspace(fs).and_then(|ws| (story.act)(&ws));
+    let failed = act(disk.fs()).is_err();
     let name = format!("{}, {what}", story.name);
     // Nothing was lost: neither what lay there, nor what was committed.
     let bytes = sandbox.read("model.safetensors");
+    let known = |seed: &u64| seeded(*seed) == bytes;
     assert!(
-        story.during.iter().any(|seed| seeded(*seed) == bytes),
+        story.during.iter().any(known),
         "{name}: the weights are neither old nor new"
     );
-    sandbox.mvc(&["verify", "--all"]).ok();
-    // The same again, on a disk that works.
-    let again = sandbox.workspace(Fs::new()).and_then(|ws| (story.act)(&ws));
-    let said = again.err().map(|e| format!("{e}"));
-    assert!(said.is_none(), "{name}: again: {said:?}");
+    assert_verified(sandbox, &name);
+    let again = act(Fs::new()).err().map(|e| e.to_string());
+    assert_eq!(again, None, "{name}: again");
     sandbox.assert_seed("model.safetensors", story.after);
-    sandbox.git(&["fsck", "--strict", "--no-dangling"]).ok();
-    sandbox.mvc(&["verify", "--all"]).ok();
-    sandbox.mvc(&["status"]).ok();
+    assert_verified(sandbox, &name);
+    let report = sandbox
+        .workspace(Fs::new())
+        .and_then(|ws| status::run(&ws, &Silent))
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
     sandbox.assert_seed("model.safetensors", story.after);
+    assert!(report.changed.is_empty(), "{name}: {:?}", report.changed);
+    assert_eq!(report.is_clean(), story.clean, "{name}: {report:?}");
+    let fsck = sandbox.git(&["fsck", "--strict", "--no-dangling"]).ok();
+    assert_eq!(fsck.stderr, "", "{name}");
     if story.name.starts_with("checkout") {
-        let head = sandbox.rev("HEAD");
-        assert_eq!(head, sandbox.rev("v1"), "{name}");
-        sandbox.mvc(&["status", "--exit-code"]).ok();
+        assert_eq!(sandbox.rev("HEAD"), sandbox.rev("v1"), "{name}");
     }
     failed
 }
 
 fn every_point(story: &Story) {
-    let sandbox = (story.before)();
+    let template = (story.before)();
+    let sandbox = fresh(story, &template);
     let disk = Disk::counting();
-    sandbox
-        .workspace(disk.fs())
-        .and_then(|ws| (story.act)(&ws))
-        .expect("a disk that works");
-    let count = disk.count();
+    let done = sandbox.workspace(disk.fs()).and_then(|ws| (story.act)(&ws));
+    done.unwrap_or_else(|e| panic!("{}: {e}", story.name));
+    let calls = disk.calls();
     let mut failures = 0;
-    for number in 0..count {
+    for (number, call) in calls.iter().enumerate() {
         let full = Disk::failing_at(number, ErrorKind::StorageFull);
-        failures += usize::from(tell(
-            story,
-            &full,
-            &format!("full at {number}: {:?}", disk.calls()[number]),
-            &(story.before)(),
-        ));
+        let what = format!("full at {number}: {call:?}");
+        failures += usize::from(tell(story, &full, &what, &fresh(story, &template)));
         let dead = Disk::dead_from(number);
-        tell(
-            story,
-            &dead,
-            &format!("dead from {number}: {:?}", disk.calls()[number]),
-            &(story.before)(),
-        );
+        let what = format!("dead from {number}: {call:?}");
+        tell(story, &dead, &what, &fresh(story, &template));
     }
+    let count = calls.len();
     println!(
         "{}: {count} calls to the disk, {failures} of which fail the command",
         story.name

@@ -52,8 +52,7 @@ fn epochs() -> Option<(Sandbox, Vec<Vec<u8>>)> {
 
 /// The metrics of one measurement in the report of `mvc eval --json`.
 fn measured(report: &serde_json::Value, index: usize, metric: &str) -> f64 {
-    let rows = report["measurements"][index]["rows"].as_array();
-    let rows = rows.or(report["measurements"][index]["outcome"]["rows"].as_array());
+    let rows = report["measurements"][index]["metrics"].as_array();
     let row = rows.and_then(|rows| rows.iter().find(|row| row["metric"] == metric));
     row.and_then(|row| row["measured"].as_f64())
         .unwrap_or_else(|| panic!("{metric} in {report:#}"))

@@ -85,6 +85,10 @@ pub fn prepare(
                 .push(Unrestored::of(path, &manifest, Kind::Missing, absent));
             continue;
         }
+        if let Err(e) = tracked::agrees(ws, path, &manifest) {
+            prepared.failed.push(Unrestored::whole(path, &e));
+            continue;
+        }
         let replaces = weights::lstat(ws, path)?;
         if let Some(blocked) = path.blocked_by(ws.root()) {
             let problem = format!("{} is not a folder of the work tree", blocked.display());

@@ -6,9 +6,13 @@ use super::error::{During, Error, Result};
 use super::state::{Stamp, State};
 use super::workspace::Workspace;
 use crate::base::{Kind, ObjectId, RepoPath, fs};
+use crate::model::Segment;
 use crate::model::manifest::{self, Manifest, Sidecar};
 use crate::repo::{BlobId, CommitId};
 use crate::store::Writer;
+
+/// The longest header that is read; safetensors allows 100 MB.
+const HEADER_LIMIT: u64 = 128 << 20;
 
 /// What a sidecar's name adds to its weights file's.
 pub const SUFFIX: &str = ".mvc";
@@ -159,6 +163,20 @@ pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result
                 .during(tried)?;
             Manifest::parse_stored(&stored, &body).during(tried)
         }
+    }
+}
+
+/// Fails where a sidecar lists other tensors than the file's own header, as the store holds it: its bytes may all
+/// be there, and their names be another's. A header that is missing or damaged is found as the object it is.
+pub fn agrees(ws: &Workspace, weights: &RepoPath, manifest: &Manifest) -> Result<()> {
+    let Some(Segment::Literal { id, .. }) = manifest.segments.first() else {
+        return Ok(());
+    };
+    match ws.store().read(id, HEADER_LIMIT) {
+        Ok(header) => manifest
+            .check_header(&header)
+            .during(|| format!("{} does not describe its file", sidecar_path(weights))),
+        Err(_) => Ok(()),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Report {
 struct Need {
     affects: BTreeSet<String>,
     version: Option<CommitId>,
+    /// How long sidecars say it is; more than one length is a sidecar that lies.
+    lengths: BTreeSet<u64>,
 }
 
 /// Proves objects by reading them. All damage is reported; nothing stops at the first.
@@ -76,7 +78,12 @@ pub fn run(ws: &Workspace, scope: &Scope, progress: &dyn Progress) -> Result<Rep
                 continue;
             }
             match tracked::manifest(ws, &path, &tracked) {
-                Ok(manifest) => note(&mut needs, &path, &manifest, commit),
+                Ok(manifest) => {
+                    if let Err(e) = tracked::agrees(ws, &path, &manifest) {
+                        report.problems.push(unreadable(&path, &e, commit));
+                    }
+                    note(&mut needs, &path, &manifest, commit);
+                }
                 Err(e) => report.problems.push(unreadable(&path, &e, commit)),
             }
         }
@@ -102,8 +109,9 @@ fn note(
     for (name, id) in weights::named_objects(manifest) {
         names.entry(id).or_default().push(name);
     }
-    for (id, _, _) in manifest.objects() {
+    for (id, len, _) in manifest.objects() {
         let need = needs.entry(id).or_default();
+        need.lengths.insert(len);
         need.version.get_or_insert(*commit);
         match names.get(&id) {
             Some(names) => need
@@ -155,10 +163,17 @@ fn everything(
         });
     }
     for (id, need) in needs {
-        if !damaged.contains(id) && !ws.store().contains(id)? {
-            report
+        if damaged.contains(id) {
+            continue;
+        }
+        match ws.store().stored_size(id) {
+            Ok(Some(size)) => report.problems.extend(need.measured(*id, size.raw)),
+            Ok(None) => report
                 .problems
-                .push(need.problem(*id, Kind::Missing, "not in the store"));
+                .push(need.problem(*id, Kind::Missing, "not in the store")),
+            Err(e) => report
+                .problems
+                .push(need.problem(*id, e.kind(), &e.to_string())),
         }
     }
     Ok(())
@@ -174,7 +189,10 @@ fn only(
     progress.begin("verifying", Unit::Items, Some(needs.len() as u64));
     for (id, need) in needs {
         match prove(ws, id, progress) {
-            Ok(bytes) => report.bytes += bytes,
+            Ok(bytes) => {
+                report.bytes += bytes;
+                report.problems.extend(need.measured(*id, bytes));
+            }
             Err(e) if e.kind() == Kind::Cancelled => return Err(e),
             Err(e) => report
                 .problems
@@ -226,6 +244,13 @@ fn all_commits(ws: &Workspace) -> Result<Vec<CommitId>> {
 }
 
 impl Need {
+    /// What is wrong where a sidecar says another length than the object has.
+    fn measured(&self, id: ObjectId, bytes: u64) -> Option<Problem> {
+        let said = self.lengths.iter().find(|said| **said != bytes)?;
+        let what = format!("it is {bytes} bytes long, and a sidecar says {said}");
+        Some(self.problem(id, Kind::Damaged, &what))
+    }
+
     fn problem(&self, id: ObjectId, kind: Kind, what: &str) -> Problem {
         Problem {
             kind,

@@ -6,6 +6,12 @@ mod commit;
 mod completions;
 mod demo;
 mod diff;
+#[cfg(feature = "eval")]
+mod eval;
+#[cfg(feature = "eval")]
+mod eval_bad;
+#[cfg(feature = "eval")]
+mod eval_process;
 mod history;
 mod hooks;
 mod init;

@@ -37,10 +37,10 @@ pub(crate) struct Args {
     #[arg(long)]
     record: bool,
     /// Seconds that one measurement may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     time: u64,
-    /// GiB of address space that one measurement may use
-    #[arg(long, value_name = "GIB")]
+    /// GiB of address space that one measurement may use; as many as the machine has memory by default
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..))]
     memory: Option<u64>,
 }
 

@@ -42,7 +42,8 @@ pub struct Outcome {
     pub reasons: Vec<String>,
     /// What else its reader should know.
     pub notes: Vec<String>,
-    /// Metric by metric, sorted by name.
+    /// Metric by metric, sorted by name. Not `rows` in JSON: a measurement has rows of data beside it.
+    #[serde(rename = "metrics")]
     pub rows: Vec<Row>,
 }
 

@@ -158,7 +158,7 @@ fn one(
     };
     let measured = options
         .worker
-        .measure(ws, side, name, progress)
+        .measure(ws, side, name, &key, progress)
         .during(|| format!("cannot evaluate {}, suite {name:?}", side.name()))?;
     let environment = Environment::here();
     if !options.record {

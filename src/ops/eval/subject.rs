@@ -63,9 +63,10 @@ impl Subject {
         for (path, file) in files.iter().chain(&head) {
             dirty.extend(differences(ws, path, file)?);
         }
-        let tokenizer = match model.layers {
-            Some(_) => None,
-            None => tokenizer(ws, side, &models::folder(model)?)?,
+        // Ids mean something through the tokenizer alone; pixels do not.
+        let tokenizer = match architecture.takes_ids() {
+            true => tokenizer(ws, side, &models::folder(model)?)?,
+            false => None,
         };
         let data = data(ws, side, suite)?;
         Ok(Self {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use crate::base::fs::FsError;
 use crate::base::text::printable;
-use crate::base::{Dtype, Kind, ObjectId, ReadAt, RepoPath};
+use crate::base::{Dtype, Failure, Kind, ObjectId, ReadAt, RepoPath};
 use crate::eval::{ReadError, Tensors};
+use crate::model::format::FormatError;
 use crate::model::view::Strided;
 use crate::model::{Entry, How, Manifest, scan};
 use crate::ops::error::{Error, Result};
@@ -91,7 +92,10 @@ pub(super) struct DataTensors<'a> {
 
 impl<'a> DataTensors<'a> {
     pub(super) fn new(name: &str, bytes: &'a Vec<u8>) -> Result<Self> {
-        let tiling = scan(bytes, name, How { opaque: false })?.tiling;
+        // Its hint is none for data: to track a file as plain bytes makes it no better a suite.
+        let bad = |e: FormatError| Error::refused(e.kind(), format!("{name} is {e}"));
+        let scanned = scan(bytes, name, How { opaque: false });
+        let tiling = scanned.map_err(bad)?.tiling;
         let ids: Vec<ObjectId> = tiling
             .spans()
             .iter()

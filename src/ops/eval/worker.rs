@@ -1,7 +1,7 @@
 //! The evaluating process: started for each measurement, limited, and believed only as far as its answer reads.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
 use super::tensors::{DataTensors, ModelTensors};
-use crate::base::text::printable;
+use crate::base::text::{count, printable};
 use crate::base::{Failure, Kind, Progress};
+use crate::eval::claim::Key;
 use crate::eval::limits::Limits;
-use crate::eval::{Measured, measure};
+use crate::eval::{EvalError, Measured, measure};
 use crate::ops::error::{Error, Result};
 use crate::ops::models;
 use crate::ops::sides::Side;
@@ -31,7 +32,7 @@ pub struct Worker {
     pub program: PathBuf,
     /// Its arguments, after which it reads a request from standard input.
     pub arguments: Vec<String>,
-    /// Bytes of address space.
+    /// Bytes of address space; as many as the machine has memory where nothing is said.
     pub memory: Option<u64>,
     /// Seconds that it may take.
     pub seconds: u64,
@@ -43,6 +44,8 @@ struct Request {
     /// A commit, or nothing for the work tree.
     revision: Option<String>,
     suite: String,
+    /// The claim key of what is to be measured, as it was when this was asked.
+    key: String,
     memory: Option<u64>,
     seconds: u64,
 }
@@ -56,12 +59,13 @@ struct Refusal {
 }
 
 impl Worker {
-    /// Has one suite of one side measured.
+    /// Has one suite of one side measured, if it still is what `key` says.
     pub(super) fn measure(
         &self,
         ws: &Workspace,
         side: &Side,
         suite: &str,
+        key: &Key,
         progress: &dyn Progress,
     ) -> Result<Measured> {
         let revision = match side {
@@ -71,7 +75,8 @@ impl Worker {
         let request = Request {
             revision,
             suite: suite.to_owned(),
-            memory: self.memory,
+            key: key.id().to_string(),
+            memory: self.memory.or_else(memory_here),
             seconds: self.seconds,
         };
         let text = serde_json::to_vec(&request).map_err(|e| self.broken(&e.to_string()))?;
@@ -117,20 +122,20 @@ impl Worker {
             if late || progress.cancelled() {
                 let _ = child.kill();
                 let _ = child.wait();
-                let kind = if late {
-                    Kind::Unsupported
-                } else {
-                    Kind::Cancelled
-                };
-                let message = match late {
-                    true => format!("the evaluation took more than {} seconds", self.seconds),
-                    false => "stopped".to_owned(),
-                };
-                return Err(Error::advised(
-                    kind,
-                    message,
-                    "`mvc eval --time SECONDS` gives it longer",
-                ));
+                return Err(match late {
+                    true => Error::advised(
+                        Kind::Unsupported,
+                        format!(
+                            "the evaluation took more than {}",
+                            count(
+                                usize::try_from(self.seconds).unwrap_or(usize::MAX),
+                                "second"
+                            )
+                        ),
+                        "`mvc eval --time SECONDS` gives it longer",
+                    ),
+                    false => EvalError::Cancelled.into(),
+                });
             }
             std::thread::sleep(Duration::from_millis(3));
         };
@@ -155,6 +160,19 @@ impl Worker {
             "it may need more memory: `mvc eval --memory GIB` gives it more",
         )
     }
+}
+
+/// Bytes of memory that this machine has, where it says so. More than that is asked for by no honest model, and
+/// what a hostile one asks for then fails instead of having the kernel end other people's processes.
+fn memory_here() -> Option<u64> {
+    const LIMIT: u64 = 1 << 20;
+    let text = crate::base::fs::read_if_present(Path::new("/proc/meminfo"), LIMIT).ok()??;
+    let text = String::from_utf8(text).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1 << 10)
 }
 
 fn drain(pipe: impl Read) -> Vec<u8> {
@@ -232,6 +250,14 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
     let message = || format!("the suite's data {} is not there", suite.data);
     let missing = || Error::refused(Kind::CannotCompare, message());
     let bytes = subject.data.as_ref().ok_or_else(missing)?;
+    // What was asked about may have been replaced since: a number of something else must not meet its claim.
+    if subject.key().map(|key| key.id().to_string()) != Some(request.key) {
+        return Err(Error::advised(
+            Kind::Changed,
+            "weights, data or architecture changed while they were evaluated",
+            "run `mvc eval` again when nothing writes to them",
+        ));
+    }
     let weights = ModelTensors::new(ws, &subject.files)?;
     let heads: Vec<_> = subject.head.into_iter().collect();
     let head = match heads.is_empty() {
