@@ -1,5 +1,10 @@
 //! Bad input and damaged stores: a clear error, the right exit code, and nothing lost or wrongly given out.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "figures for whoever reads the log of the run"
+)]
+
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
