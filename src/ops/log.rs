@@ -10,6 +10,7 @@ use super::status::What;
 use super::tracked::{SUFFIX, weights_path};
 use super::workspace::{Workspace, if_found};
 use crate::base::RepoPath;
+use crate::base::text::chain;
 use crate::repo::{BlobId, CommitId, CommitInfo, LogOptions};
 
 /// What `log` is asked for.
@@ -33,6 +34,8 @@ pub struct Version {
     pub weights: Vec<(RepoPath, What)>,
     /// Its metrics against its first parent's; empty where they were not asked for.
     pub metrics: Vec<Moved>,
+    /// Why its metrics cannot be read, where they were asked for: one bad file in the past hides no other version.
+    pub unreadable: Option<String>,
 }
 
 /// The versions.
@@ -69,19 +72,26 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         let commit = commit?;
         let parent = commit.parents.first().copied();
         let weights = memory.changed(parent.as_ref(), &commit.id)?;
-        let metrics = match options.metrics {
+        let (metrics, unreadable) = match options.metrics {
             true => {
                 let before = parent
                     .as_ref()
-                    .map_or_else(|| Ok(Values::new()), |parent| memory.metrics(parent))?;
-                metrics::compare(&config, &before, &memory.metrics(&commit.id)?)
+                    .and_then(|parent| memory.metrics(parent).ok());
+                match memory.metrics(&commit.id) {
+                    Ok(after) => {
+                        let before = before.unwrap_or_default();
+                        (metrics::compare(&config, &before, &after), None)
+                    }
+                    Err(problem) => (Vec::new(), Some(problem)),
+                }
             }
-            false => Vec::new(),
+            false => (Vec::new(), None),
         };
         versions.push(Version {
             commit,
             weights,
             metrics,
+            unreadable,
         });
     }
     Ok(Report { versions })
@@ -93,8 +103,11 @@ type Sidecars = BTreeMap<RepoPath, BlobId>;
 struct Memory<'a> {
     ws: &'a Workspace,
     sidecars: BTreeMap<CommitId, Sidecars>,
-    metrics: BTreeMap<CommitId, Values>,
+    metrics: BTreeMap<CommitId, Known>,
 }
+
+/// A commit's metrics, or why they cannot be read.
+type Known = std::result::Result<Values, String>;
 
 impl Memory<'_> {
     fn sidecars(&mut self, commit: &CommitId) -> Result<&Sidecars> {
@@ -136,12 +149,9 @@ impl Memory<'_> {
         Ok(changed)
     }
 
-    fn metrics(&mut self, commit: &CommitId) -> Result<Values> {
-        if let Some(values) = self.metrics.get(commit) {
-            return Ok(values.clone());
-        }
-        let values = metrics::of_commit(self.ws, commit)?;
-        self.metrics.insert(*commit, values.clone());
-        Ok(values)
+    fn metrics(&mut self, commit: &CommitId) -> Known {
+        let ws = self.ws;
+        let read = || metrics::of_commit(ws, commit).map_err(|e| chain(&e));
+        self.metrics.entry(*commit).or_insert_with(read).clone()
     }
 }

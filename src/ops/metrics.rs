@@ -1,15 +1,17 @@
-//! Metrics: numbers in files of git that belong to a version, read, compared and recorded.
+//! Metrics: numbers in files of git that belong to a version, read, compared and recorded. What a version's claims
+//! say counts among them, as `SUITE.METRIC`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::{Error, Result};
+use super::error::{During, Error, Result};
 use super::workspace::{Workspace, if_found};
 use crate::base::config::{Config, Metrics};
 use crate::base::text::printable;
 use crate::base::{Kind, RepoPath, fs};
+use crate::eval::claim::{self, Claims};
 use crate::repo::CommitId;
 
 /// The longest metrics file that is read.
@@ -59,25 +61,50 @@ pub fn lower_is_better(config: &Config, name: &str) -> bool {
         )
 }
 
-/// The metrics of the work tree.
+/// The metrics of the work tree, what it claims included.
 pub fn of_worktree(ws: &Workspace) -> Result<Values> {
-    let config = ws.config()?;
-    gather(&config, |path| {
-        Ok(fs::read_if_present(&ws.on_disk(path), LIMIT)?)
+    let read = |path: &RepoPath, limit: u64| Ok(fs::read_if_present(&ws.on_disk(path), limit)?);
+    let mut values = claimed(&read)?;
+    values.extend(gather(&ws.config()?, &read)?);
+    Ok(values)
+}
+
+/// The metrics of a commit, as its own `mvc.toml` names them, what it claims included.
+pub fn of_commit(ws: &Workspace, commit: &CommitId) -> Result<Values> {
+    let read = |path: &RepoPath, limit: u64| Ok(ws.repo().file(commit, path, limit)?);
+    let mut values = claimed(&read)?;
+    values.extend(gather(&ws.config_at(commit)?, &read)?);
+    Ok(values)
+}
+
+/// The metrics in a commit's files alone.
+pub fn of_files(ws: &Workspace, commit: &CommitId) -> Result<Values> {
+    gather(&ws.config_at(commit)?, &|path, limit| {
+        Ok(ws.repo().file(commit, path, limit)?)
     })
 }
 
-/// The metrics of a commit, as its own `mvc.toml` names them.
-pub fn of_commit(ws: &Workspace, commit: &CommitId) -> Result<Values> {
-    let config = ws.config_at(commit)?;
-    gather(&config, |path| Ok(ws.repo().file(commit, path, LIMIT)?))
+/// A file of one side, of at most so many bytes; `None` where it has none.
+type Read<'a> = dyn Fn(&RepoPath, u64) -> Result<Option<Vec<u8>>> + 'a;
+
+fn claimed(read: &Read<'_>) -> Result<Values> {
+    let path = RepoPath::new(claim::FILE)?;
+    let Some(bytes) = read(&path, claim::LIMIT)? else {
+        return Ok(Values::new());
+    };
+    let claims = Claims::parse(&bytes).during(|| format!("cannot read {path}"))?;
+    let of_suite = |(suite, claim): (String, claim::Claim)| {
+        let named = |(name, value)| (format!("{suite}.{name}"), value);
+        claim.metrics.into_iter().map(named).collect::<Vec<_>>()
+    };
+    Ok(claims.0.into_iter().flat_map(of_suite).collect())
 }
 
-fn gather(config: &Config, read: impl Fn(&RepoPath) -> Result<Option<Vec<u8>>>) -> Result<Values> {
+fn gather(config: &Config, read: &Read<'_>) -> Result<Values> {
     let mut values = Values::new();
     for source in sources(config) {
         let path = RepoPath::new(&source.file)?;
-        if let Some(bytes) = read(&path)? {
+        if let Some(bytes) = read(&path, LIMIT)? {
             values.extend(parse(&path, &bytes, &source)?);
         }
     }

@@ -17,6 +17,7 @@ use super::state::{Pending, Stamp, Stat, State};
 use super::tracked::{self, Tracked, TrackedFiles};
 use super::weights;
 use super::workspace::Workspace;
+use crate::base::text::chain;
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
 
@@ -329,14 +330,4 @@ impl Run<'_> {
         })?;
         Ok(report)
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::error::{During, Error, Result};
+use super::error::{During, Result};
 use super::sides::Side;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
+use crate::base::text::chain;
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::shards::{self, Index, Problem};
 use crate::model::{How, Manifest, scan};
@@ -34,7 +35,7 @@ pub fn warnings(
             Ok(Some(index)) => index,
             Ok(None) => continue,
             Err(e) => {
-                warnings.push(told(&e));
+                warnings.push(chain(&e));
                 continue;
             }
         };
@@ -48,7 +49,7 @@ pub fn warnings(
         }
         match disagreements(ws, &index, &shards, here, modified) {
             Ok(problems) => warnings.extend(text(&path, &problems)),
-            Err(e) => warnings.push(told(&e)),
+            Err(e) => warnings.push(chain(&e)),
         }
         warnings.extend(mix(ws, &path, &shards, here, modified, progress)?);
     }
@@ -289,15 +290,4 @@ impl Past {
         }
         Ok(BTreeSet::new())
     }
-}
-
-/// An error in one line: a warning has no room for more.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }

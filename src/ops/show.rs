@@ -165,7 +165,7 @@ fn version(ws: &Workspace, revision: &str) -> Result<Report> {
         Some(bytes) => Claims::parse(&bytes)?,
         None => Claims::default(),
     };
-    let metrics = metrics::of_commit(ws, &id)?;
+    let metrics = metrics::of_files(ws, &id)?;
     Ok(Report::Version(Box::new(Version {
         commit,
         weights,

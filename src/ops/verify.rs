@@ -9,6 +9,7 @@ use super::tracked;
 use super::weights;
 use super::workspace::{Workspace, if_found};
 use crate::base::progress::Unit;
+use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::Manifest;
 use crate::repo::{CommitId, LogOptions};
@@ -125,13 +126,9 @@ fn note(
 }
 
 fn unreadable(path: &RepoPath, error: &dyn Failure, commit: &CommitId) -> Problem {
-    let mut what = error.to_string();
-    if let Some(cause) = error.source() {
-        what = format!("{what}: {cause}");
-    }
     Problem {
         kind: error.kind(),
-        what,
+        what: chain(error),
         object: None,
         affects: vec![path.to_string()],
         version: Some(*commit),

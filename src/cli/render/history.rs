@@ -43,6 +43,9 @@ fn version(ui: &Ui, version: &log::Version) {
         let moved = version.metrics.iter().any(|moved| moved.before.is_some());
         ui.table(&metrics(&version.metrics, moved).indent(4));
     }
+    if let Some(problem) = &version.unreadable {
+        ui.warn(format!("{}: {problem}", version.commit.id.short()));
+    }
 }
 
 fn head(ui: &Ui, commit: &CommitInfo) {

@@ -112,8 +112,6 @@ impl Story<'_> {
         let bytes = epoch.safetensors();
         self.write(WEIGHTS, &bytes)?;
         let metrics = serde_json::json!({
-            "accuracy": epoch.test_accuracy(),
-            "test_loss": epoch.test_loss,
             "train_loss": epoch.train_loss,
         });
         self.write(METRICS, format!("{metrics:#}\n").as_bytes())?;

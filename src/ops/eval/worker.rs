@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
 use super::tensors::{DataTensors, ModelTensors};
-use crate::base::text::{count, printable};
+use crate::base::text::{chain, count, printable};
 use crate::base::{Failure, Kind, Progress};
 use crate::eval::claim::Key;
 use crate::eval::limits::Limits;
@@ -210,15 +210,9 @@ pub fn work(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> String {
     match answer(ws, request, progress) {
         Ok(measured) => measured.to_answer(),
         Err(e) => {
-            let mut message = e.to_string();
-            let mut next = std::error::Error::source(&e);
-            while let Some(cause) = next {
-                message = format!("{message}: {cause}");
-                next = cause.source();
-            }
             let refusal = Refusal {
                 kind: e.kind().name().to_owned(),
-                message,
+                message: chain(&e),
                 hint: e.hint(),
             };
             format!(
