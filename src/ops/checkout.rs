@@ -179,6 +179,7 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
     let state = ws.state()?;
     let mut plan = Plan::default();
     let mut dirty = Vec::new();
+    let mut only_copies = Vec::new();
     let of_git = |path: &RepoPath| !target.contains_key(path) && here.contains_key(path);
     let to_git = ws.repo().files(commit, &|path| {
         RepoPath::new(path).is_ok_and(|path| of_git(&path))
@@ -224,8 +225,13 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
         };
         // A sidecar that cannot be read proves nothing.
         let clean = matches!(condition, Ok(Condition::Clean));
+        let stays = wanted.is_some() && same(here.get(&path), wanted);
+        if clean && !stays && !force && is_only_copy(ws, &path, here.get(&path))? {
+            only_copies.push(path);
+            continue;
+        }
         match (wanted, clean) {
-            (Some(wanted), true) if same(here.get(&path), Some(wanted)) => {}
+            (Some(_), true) if stays => {}
             (Some(wanted), true) => plan.write.push((path, wanted.clone())),
             (Some(wanted), false) if let Some(stamp) = already(ws, &path, wanted, progress)? => {
                 plan.stamp.push((path.clone(), stamp));
@@ -243,10 +249,20 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
             (None, _) => {}
         }
     }
-    if dirty.is_empty() {
-        Ok(plan)
-    } else {
-        Err(refusal(&dirty))
+    match (dirty.is_empty(), only_copies.is_empty()) {
+        (true, true) => Ok(plan),
+        (false, _) => Err(refusal(&dirty)),
+        (true, false) => Err(only_copies_refusal(&only_copies)),
+    }
+}
+
+/// True if the store has lost objects of clean weights: what lies in the work tree is all there is of them.
+fn is_only_copy(ws: &Workspace, path: &RepoPath, here: Option<&Tracked>) -> Result<bool> {
+    let Some(here) = here else { return Ok(false) };
+    match tracked::manifest(ws, path, here) {
+        Ok(manifest) => Ok(!materialise::absent(ws, &manifest)?.is_empty()),
+        // The list of tensors itself is among what is lost.
+        Err(_) => Ok(true),
     }
 }
 
@@ -307,6 +323,16 @@ fn already(
     }
     opened.unchanged(ws)?;
     Ok(Some(opened.stamp(ws, wanted)?))
+}
+
+fn only_copies_refusal(paths: &[RepoPath]) -> Error {
+    let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    let names = names.join(" ");
+    Error::advised(
+        Kind::WouldOverwrite,
+        format!("the store has lost what these weights hold, and no other copy is known: {names}"),
+        format!("`mvc add {names}` stores them again; `--force` gives them up"),
+    )
 }
 
 fn refusal(dirty: &[RepoPath]) -> Error {

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::workspace::Workspace;
-use crate::repo::{Branch, Tag, Talk};
+use crate::base::Kind;
+use crate::repo::{Branch, CommitId, Tag, Talk};
 
 /// What `tag` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +46,11 @@ pub fn tag(ws: &Workspace, options: &TagOptions) -> Result<()> {
     let revision = options.revision.as_deref().unwrap_or("HEAD");
     // Resolved here first: our words for an unknown revision are the better ones.
     let commit = ws.repo().resolve(revision)?;
+    let tags = ws.repo().tags()?;
+    if let Some(tag) = tags.iter().find(|tag| tag.name == options.name) {
+        let hint = format!("`mvc tag -d {}` deletes it, if nobody has it yet", tag.name);
+        return Err(taken("tag", &tag.name, tag.commit.as_ref(), hint));
+    }
     Ok(ws.git().tag(
         &options.name,
         &commit,
@@ -68,7 +74,18 @@ pub fn branches(ws: &Workspace) -> Result<Branches> {
 /// Makes a branch at a version, without going there.
 pub fn branch(ws: &Workspace, name: &str, revision: Option<&str>) -> Result<()> {
     let commit = ws.repo().resolve(revision.unwrap_or("HEAD"))?;
+    let branches = ws.repo().branches()?;
+    if let Some(branch) = branches.iter().find(|branch| branch.name == name) {
+        let hint = format!("`mvc checkout {name}` goes there");
+        return Err(taken("branch", name, Some(&branch.commit), hint));
+    }
     Ok(ws.git().branch(name, &commit)?)
+}
+
+fn taken(what: &str, name: &str, at: Option<&CommitId>, hint: String) -> Error {
+    let at = at.map_or(String::new(), |at| format!(", at {}", at.short()));
+    let message = format!("there is a {what} `{name}` already{at}");
+    Error::advised(Kind::Git, message, hint)
 }
 
 /// Deletes a branch; one that is not merged only by force.

@@ -124,6 +124,8 @@ fn section(ui: &Ui, title: &str, entries: &[Entry], style: Style) {
         let mut line = Line::new().styled(style, format!("  {word}: {}", entry.path));
         if let Some(pending) = &entry.pending {
             line = line.text(format!("  ({pending})"));
+        } else if entry.change == What::Deleted && style == Style::Changed {
+            line = line.text("  (`mvc commit -a` records that, `mvc restore` brings it back)");
         }
         ui.print(line);
     }

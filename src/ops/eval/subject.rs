@@ -1,7 +1,7 @@
 //! What exactly a suite measures: weights, architecture, tokenizer, suite and data, each by its hash.
 
 use crate::base::config::{Model, Suite};
-use crate::base::text::printable;
+use crate::base::text::{count, printable};
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
 use crate::eval::claim::{Key, is_tokenizer, tokenizer_id};
 use crate::eval::{Architecture, architecture, suite};
@@ -10,7 +10,7 @@ use crate::ops::error::{During, Error, Result};
 use crate::ops::sides::{Side, SideFile};
 use crate::ops::status::What;
 use crate::ops::workspace::Workspace;
-use crate::ops::{models, tracked};
+use crate::ops::{materialise, models, tracked};
 
 /// The longest data file of a suite.
 const DATA_LIMIT: u64 = 4 << 30;
@@ -114,12 +114,36 @@ fn weights(ws: &Workspace, side: &Side, model: &Model, progress: &dyn Progress) 
             return Ok((vec![(path.clone(), file)], None));
         }
     }
+    if matches!(side, Side::Worktree) {
+        candidates.iter().try_for_each(|path| gone(ws, path))?;
+    }
     let names: Vec<String> = candidates.iter().map(ToString::to_string).collect();
     let message = format!("{} has none of {}", side.name(), names.join(", "));
     Err(Error::advised(
         Kind::NotFound,
         message,
         "name the weights file as `weights` in mvc.toml",
+    ))
+}
+
+/// Fails where weights that are not in the work tree have a sidecar there: they can be had, or are known to be lost.
+fn gone(ws: &Workspace, path: &RepoPath) -> Result<()> {
+    let Some(known) = tracked::in_worktree(ws, path)? else {
+        return Ok(());
+    };
+    let lost = materialise::absent(ws, &tracked::manifest(ws, path, &known)?)?;
+    if lost.is_empty() {
+        return Err(Error::advised(
+            Kind::NotFound,
+            format!("{path} is not in the work tree"),
+            format!("`mvc restore {path}` brings it from the store"),
+        ));
+    }
+    let lost = count(lost.len(), "object");
+    Err(Error::advised(
+        Kind::Missing,
+        format!("{path} is not in the work tree, and {lost} of it not in the store"),
+        "weights do not travel by git: copy the folder `.git/mvc` from where they were committed",
     ))
 }
 
