@@ -329,13 +329,14 @@ fn assert_after(s: &Sandbox, title: &str, after: After) {
     }
 }
 
-/// The weights that status calls modified or deleted, with what is pending.
+/// The weights that status calls modified or deleted, or in conflict with something pending, and what that is.
 fn changed(s: &Sandbox) -> Vec<(String, Option<String>)> {
     let status = s.mvc(&["status", "--json"]).ok().json();
     let entries = status["changed"].as_array().cloned().unwrap_or_default();
     entries
         .iter()
-        .filter(|entry| entry["change"] != "unstaged" && entry["change"] != "conflict")
+        .filter(|entry| entry["change"] != "unstaged")
+        .filter(|entry| entry["change"] != "conflict" || entry["pending"].is_string())
         .map(|entry| {
             let text = |key: &str| entry[key].as_str().map(ToOwned::to_owned);
             (text("path").unwrap_or_default(), text("pending"))

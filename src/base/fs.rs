@@ -9,9 +9,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::kind::{Failure, Kind};
+use super::litter;
 
 /// The prefix of every temporary file of mvc, which ignore rules and `gc` know.
 pub const TEMP_PREFIX: &str = ".mvc-tmp-";
@@ -152,17 +152,9 @@ impl Fs {
     /// Creates a temporary file in `dir` (made if missing) under a new name, readable by its owner alone until
     /// its mode is set. It is removed when dropped, unless it was renamed.
     pub fn temp_in(&self, dir: &Path) -> Result<TempFile> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         self.create_dir_all(dir)?;
         loop {
-            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let clock = std::time::UNIX_EPOCH
-                .elapsed()
-                .map_or(0, |t| t.subsec_nanos());
-            let path = dir.join(format!(
-                "{TEMP_PREFIX}{}-{number}-{clock:x}",
-                std::process::id()
-            ));
+            let path = dir.join(litter::name());
             let made = self.call(Op::Create, &path, || {
                 OpenOptions::new()
                     .read(true)
@@ -309,6 +301,49 @@ impl TempFile {
         self.file
             .try_clone()
             .map_err(|e| FsError::new("keep open", target, e))
+    }
+
+    /// Closes a file that is complete and synced, and that gets its final name later: many may wait for that.
+    pub fn close(mut self) -> ClosedTemp {
+        self.kept = true;
+        ClosedTemp {
+            fs: self.fs.clone(),
+            path: self.path.clone(),
+            kept: false,
+        }
+    }
+}
+
+/// A complete file under a temporary name, no longer open.
+#[derive(Debug)]
+pub struct ClosedTemp {
+    fs: Fs,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl ClosedTemp {
+    /// Gives it the permission bits of `mode`.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        let permissions = std::fs::Permissions::from_mode(mode & 0o7777);
+        self.fs.call(Op::SetMode, &self.path, || {
+            std::fs::set_permissions(&self.path, permissions)
+        })
+    }
+
+    /// Gives it its final name, replacing what was there. The caller syncs the folder.
+    pub fn rename_to(mut self, target: &Path) -> Result<()> {
+        self.fs.rename(&self.path, target)?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for ClosedTemp {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = self.fs.remove_file(&self.path);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod dtype;
 pub mod fs;
 pub mod id;
 pub mod kind;
+pub mod litter;
 pub mod lock;
 pub mod path;
 pub mod patterns;

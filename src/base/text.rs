@@ -37,6 +37,27 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     out.into()
 }
 
+/// The first line, counted from 1, that is a conflict marker of an unfinished merge: seven of one sign, alone or with a
+/// space after them.
+pub fn conflict_marker(text: &str) -> Option<usize> {
+    let is_marker = |line: &str| {
+        ["<<<<<<<", "|||||||", "=======", ">>>>>>>"]
+            .iter()
+            .filter_map(|marker| line.strip_prefix(marker))
+            .any(|rest| rest.trim_end_matches('\r').is_empty() || rest.starts_with(' '))
+    };
+    text.split('\n').position(is_marker).map(|index| index + 1)
+}
+
+/// The text as one word of a POSIX shell: as it is where that is one, in single quotes otherwise.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,^~".contains(c);
+    match !text.is_empty() && !text.starts_with(['-', '~']) && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Appends `text` as a JSON string in its one canonical form: `"` and `\` escaped, unprintable characters as
 /// lower-case `\uXXXX` (surrogate pairs above U+FFFF), everything else as it is.
 pub fn quote_into(out: &mut String, text: &str) {

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
+use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
 use super::workspace::Workspace;
 use super::{materialise, reconcile, track};
+use crate::base::text::conflict_marker;
 use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::model::{How, Manifest};
 use crate::store::Writer;
@@ -73,8 +75,7 @@ pub fn run(
     let mut plain = Vec::new();
     let mut folders = Vec::new();
     for typed in paths {
-        let here = typed == "." && ws.prefix().is_empty();
-        let path = if here { None } else { Some(ws.path(typed)?) };
+        let path = ws.place(typed)?;
         let full = path
             .as_ref()
             .map_or_else(|| ws.root().to_owned(), |path| ws.on_disk(path));
@@ -106,7 +107,7 @@ pub fn run(
         return Err(Error::advised(
             Kind::NotFound,
             message,
-            format!("run `mvc track '{}'` first", plain[0]),
+            format!("run `mvc track {}` first", ws.typed(&plain[0])),
         ));
     }
     report.large = plain
@@ -201,8 +202,9 @@ pub fn store(
             None if known.is_some() => {
                 let message = format!("{path} is gone from the work tree");
                 let hint = format!(
-                    "`mvc restore {path}` brings it back, `git rm {}` lets it go",
-                    sidecar_path(path)
+                    "`mvc restore {}` brings it back, `git rm {}` lets it go",
+                    ws.typed(path),
+                    ws.typed(&sidecar_path(path))
                 );
                 return Err(Error::advised(Kind::NotFound, message, hint));
             }
@@ -221,7 +223,14 @@ pub fn store(
             Ok(before) => before,
             // A newer mvc knows what it wrote there; this one would throw it away.
             Err(e) if e.kind() == Kind::Unsupported => return Err(e),
-            // One that cannot be read (a merge left markers in it) is no reason not to write a good one.
+            // A sidecar that cannot be read (a merge left markers in it) is no reason not to write a good one; a file
+            // of somebody else is.
+            Err(_)
+                if known.as_ref().is_some_and(|known| is_foreign(&known.text))
+                    && !ws.repo().tracked(&sidecar_path(path))? =>
+            {
+                return Err(in_the_way(ws, path));
+            }
             Err(_) => None,
         };
         let proved = state.stamp(path).is_some_and(|stamp| {
@@ -241,8 +250,7 @@ pub fn store(
         {
             opened.unchanged(ws)?;
             if let Some(known) = known.as_ref().filter(|_| !proved) {
-                let stamp = opened.stamp(ws, known)?;
-                ws.update_state(|state| state.set(path, stamp))?;
+                ws.remember(vec![(path.clone(), opened.stamp(ws, known)?)]);
             }
             report.unchanged.push(path.clone());
             continue;
@@ -257,7 +265,10 @@ pub fn store(
         let stored = weights::put(writer, &opened, before.as_ref(), how, progress)
             .during(|| format!("cannot add {path}"))?;
         opened.unchanged(ws)?;
-        let text = tracked::render(&stored.manifest, writer)?;
+        let sidecar = Tracked::new(
+            tracked::render(&stored.manifest, writer)?,
+            opened.executable,
+        );
         report.added.push(Added {
             path: path.clone(),
             tensors: stored.manifest.count(),
@@ -268,8 +279,8 @@ pub fn store(
         });
         pending.push(Pending {
             path: path.clone(),
-            text,
-            opened,
+            stamp: opened.stamp(ws, &sidecar)?,
+            sidecar,
         });
     }
     if let Some(writer) = writer {
@@ -279,25 +290,42 @@ pub fn store(
     Ok(report)
 }
 
+/// A sidecar to write once the objects are durable. The weights are closed by then: a folder of thousands of files
+/// needs no thousands of descriptors.
 struct Pending {
     path: RepoPath,
-    text: Vec<u8>,
-    opened: Opened,
+    sidecar: Tracked,
+    stamp: Stamp,
 }
 
 /// Writes sidecars and stamps their weights; the objects are durable by now.
 fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<()> {
-    for Pending { path, text, opened } in pending {
-        let sidecar = Tracked::new(text, opened.executable);
-        let stamp = opened.stamp(ws, &sidecar)?;
-        ws.fs().replace(
-            &ws.on_disk(&sidecar_path(&path)),
-            &sidecar.text,
-            sidecar.mode(),
-        )?;
-        ws.update_state(|state| state.set(&path, stamp))?;
+    for Pending { path, sidecar, .. } in &pending {
+        let target = ws.on_disk(&sidecar_path(path));
+        ws.fs().replace(&target, &sidecar.text, sidecar.mode())?;
     }
+    ws.update_state(|state| {
+        for Pending { path, stamp, .. } in pending {
+            state.set(&path, stamp);
+        }
+    })?;
     Ok(())
+}
+
+/// True for what neither mvc nor a merge of its sidecars can have written.
+fn is_foreign(text: &[u8]) -> bool {
+    let is_text = std::str::from_utf8(text).ok();
+    !text.is_empty() && !text.starts_with(b"mvc ") && is_text.and_then(conflict_marker).is_none()
+}
+
+fn in_the_way(ws: &Workspace, path: &RepoPath) -> Error {
+    let sidecar = sidecar_path(path);
+    let typed = ws.typed(&sidecar);
+    Error::advised(
+        Kind::WouldOverwrite,
+        format!("{sidecar} is in the way: it is no sidecar, and the one of {path} has that name"),
+        format!("move it, as in `mv {typed} {typed}.other`, and run the command again"),
+    )
 }
 
 fn holds(opened: &Opened, manifest: Option<&Manifest>, progress: &dyn Progress) -> Result<bool> {

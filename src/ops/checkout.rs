@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::materialise::{self, Unrestored};
 use super::reconcile;
-use super::tracked::{self, Tracked, TrackedFiles, same};
+use super::tracked::{self, Tracked, TrackedFiles, same, sidecar_path};
 use super::weights::{self, Condition};
 use super::workspace::{Workspace, if_found};
 use crate::base::fs::TEMP_PREFIX;
-use crate::base::text::count;
+use crate::base::text::{chain, count};
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
 use crate::repo::{CommitId, Talk, Target};
 
@@ -51,12 +51,18 @@ pub struct Report {
     pub unrestored: Vec<Unrestored>,
     /// Bytes written.
     pub bytes: u64,
+    /// What git or a hook of the user said when it failed after HEAD had moved.
+    pub complaint: Option<String>,
 }
 
 /// Checks out.
 pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
     reconcile::run(ws, progress)?;
-    let Goal { commit, follow } = goal(ws, options.revision.as_deref())?;
+    let Goal {
+        commit,
+        branch,
+        follow,
+    } = goal(ws, options.revision.as_deref())?;
     let plan = plan(ws, &commit, options.force, progress)?;
     let sidecars: BTreeMap<RepoPath, ObjectId> = plan
         .write
@@ -66,12 +72,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let mut prepared = materialise::prepare(ws, &plan.write, progress)?;
     prepared.replacing(&plan.seen);
     prepared.expect_nothing(&plan.from_git);
-    let branches = ws.repo().branches()?;
-    let local = options
-        .revision
-        .as_deref()
-        .filter(|typed| branches.iter().any(|branch| branch.name == **typed));
-    let target = match (&options.new_branch, local, &follow) {
+    let target = match (&options.new_branch, &branch, &follow) {
         (Some(name), _, _) => Target::New {
             name,
             start: options.revision.as_ref().map(|_| commit),
@@ -81,9 +82,19 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         (None, None, None) => Target::Detached(commit),
     };
     let aside = Aside::put(ws, &plan.to_git)?;
-    ws.git()
-        .switch(target, options.force, options.talk.unwrap_or(Talk::Capture))?;
+    let before = ws.repo().head()?;
+    let talk = options.talk.unwrap_or(Talk::Capture);
+    let complaint = match ws.git().switch(target, options.force, talk) {
+        Ok(()) => None,
+        // The exit code of the user's own post-checkout hook is git's, and HEAD has moved by then.
+        Err(e) if ws.repo().head()? != before && ws.repo().head()?.commit() == Some(commit) => {
+            Some(chain(&e))
+        }
+        Err(e) => return Err(e.into()),
+    };
     aside.drop_all()?;
+    // Outside of a sparse checkout git wrote no sidecar, and no weights are wanted.
+    prepared.keep(|path| ws.on_disk(&sidecar_path(path)).symlink_metadata().is_ok());
     let unrestored = prepared.failed.clone();
     let installed = prepared.install(ws)?;
     let mut left = installed.left;
@@ -120,22 +131,42 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         left,
         unrestored,
         bytes,
+        complaint,
     })
 }
 
-/// The commit to go to, and the branch of a remote that a new local one should follow.
+/// The commit to go to, the local branch to be on, and the branch of a remote that a new local one should follow.
 struct Goal {
     commit: CommitId,
+    branch: Option<String>,
     follow: Option<String>,
 }
 
-/// As git guesses: a name that only one remote has as a branch stands for that branch.
+/// As git reads it: a local branch before a tag of the same name, `-` for the branch before, HEAD for where it is,
+/// and a name that only one remote has as a branch stands for that branch.
 fn goal(ws: &Workspace, typed: Option<&str>) -> Result<Goal> {
     let typed = typed.unwrap_or("HEAD");
-    let unknown = match ws.repo().resolve(typed) {
+    let branch = match typed {
+        "HEAD" | "@" => ws.repo().head()?.branch().map(ToOwned::to_owned),
+        "-" => ws.git().branch_before("@{-1}")?,
+        typed if typed.starts_with("@{-") => ws.git().branch_before(typed)?,
+        typed => Some(typed.to_owned()),
+    };
+    if let Some(branch) = branch
+        && let Some(commit) = ws.repo().branch_commit(&branch)?
+    {
+        return Ok(Goal {
+            commit,
+            branch: Some(branch),
+            follow: None,
+        });
+    }
+    let revision = if typed == "-" { "@{-1}" } else { typed };
+    let unknown = match ws.repo().resolve(revision) {
         Ok(commit) => {
             return Ok(Goal {
                 commit,
+                branch: None,
                 follow: None,
             });
         }
@@ -148,6 +179,7 @@ fn goal(ws: &Workspace, typed: Option<&str>) -> Result<Goal> {
     match (same.next(), same.next()) {
         (Some(branch), None) => Ok(Goal {
             commit: branch.commit,
+            branch: None,
             follow: Some(branch.name),
         }),
         _ => Err(unknown.into()),
@@ -226,9 +258,16 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
         // A sidecar that cannot be read proves nothing.
         let clean = matches!(condition, Ok(Condition::Clean));
         let stays = wanted.is_some() && same(here.get(&path), wanted);
-        if clean && !stays && !force && is_only_copy(ws, &path, here.get(&path))? {
-            only_copies.push(path);
-            continue;
+        if clean && !stays && !force {
+            let manifest = match (here.get(&path), state.stamp(&path)) {
+                (Some(here), _) => tracked::manifest(ws, &path, here).ok(),
+                (None, Some(stamp)) => tracked::of_stamp(ws, &path, stamp),
+                (None, None) => None,
+            };
+            if materialise::is_lost(ws, manifest.as_ref())? {
+                only_copies.push(path);
+                continue;
+            }
         }
         match (wanted, clean) {
             (Some(_), true) if stays => {}
@@ -240,10 +279,9 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
             // As git does with files that are alike in both commits: the changes stay.
             (Some(wanted), false) if same(head.get(&path), Some(wanted)) => plan.kept.push(path),
             (Some(_), false) => dirty.push(path),
-            (None, true) if to_git.contains(&path) => plan.to_git.push(path),
-            (None, true) if head.contains_key(&path) || state.stamp(&path).is_some() => {
-                plan.remove.push((path, stat));
-            }
+            (None, _) if to_git.contains(&path) && (clean || force) => plan.to_git.push(path),
+            // What is staged and in no commit goes along, as its sidecar does.
+            (None, true) if head.contains_key(&path) => plan.remove.push((path, stat)),
             (None, false) if force && head.contains_key(&path) => plan.remove.push((path, stat)),
             (None, false) if head.contains_key(&path) => dirty.push(path),
             (None, _) => {}
@@ -251,18 +289,8 @@ fn plan(ws: &Workspace, commit: &CommitId, force: bool, progress: &dyn Progress)
     }
     match (dirty.is_empty(), only_copies.is_empty()) {
         (true, true) => Ok(plan),
-        (false, _) => Err(refusal(&dirty)),
-        (true, false) => Err(only_copies_refusal(&only_copies)),
-    }
-}
-
-/// True if the store has lost objects of clean weights: what lies in the work tree is all there is of them.
-fn is_only_copy(ws: &Workspace, path: &RepoPath, here: Option<&Tracked>) -> Result<bool> {
-    let Some(here) = here else { return Ok(false) };
-    match tracked::manifest(ws, path, here) {
-        Ok(manifest) => Ok(!materialise::absent(ws, &manifest)?.is_empty()),
-        // The list of tensors itself is among what is lost.
-        Err(_) => Ok(true),
+        (false, _) => Err(refusal(ws, &dirty, &here)),
+        (true, false) => Err(materialise::only_copies(ws, &only_copies)),
     }
 }
 
@@ -325,28 +353,21 @@ fn already(
     Ok(Some(opened.stamp(ws, wanted)?))
 }
 
-fn only_copies_refusal(paths: &[RepoPath]) -> Error {
-    let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
-    let names = names.join(" ");
-    Error::advised(
-        Kind::WouldOverwrite,
-        format!("the store has lost what these weights hold, and no other copy is known: {names}"),
-        format!("`mvc add {names}` stores them again; `--force` gives them up"),
-    )
-}
-
-fn refusal(dirty: &[RepoPath]) -> Error {
+fn refusal(ws: &Workspace, dirty: &[RepoPath], here: &TrackedFiles) -> Error {
     let names: Vec<String> = dirty.iter().map(ToString::to_string).collect();
     let what = count(dirty.len(), "weights file");
+    let typed = ws.typed_all(dirty);
+    let gives_up = match dirty.iter().all(|path| here.contains_key(path)) {
+        true => format!("`mvc restore {typed}`"),
+        // Without a sidecar there is nothing to restore them to.
+        false => "`--force`".to_owned(),
+    };
     Error::advised(
         Kind::WouldOverwrite,
         format!(
             "uncommitted weights would be overwritten: {what}: {}",
             names.join(", ")
         ),
-        format!(
-            "`mvc commit` records them, `mvc restore {}` gives them up",
-            names.join(" ")
-        ),
+        format!("`mvc commit` records them, {gives_up} gives them up"),
     )
 }

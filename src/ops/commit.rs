@@ -12,7 +12,7 @@ use super::state::{Stamp, State};
 use super::tracked::{self, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use super::{add, blocks, reconcile, shards, track};
+use super::{add, blocks, hook, reconcile, shards, track};
 use crate::base::config::{self, Config};
 use crate::base::{Failure, Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
@@ -64,6 +64,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let reconciled = reconcile::run(ws, progress)?;
     preflight(ws)?;
     let config = ws.config()?;
+    hook::refuse_weights(ws, &config, &hook::staged_contents(ws)?)?;
     let (present, gone) = weights_of(ws, &config)?;
     let mut undo = Undo::before(ws, &present)?;
     if !options.metrics.is_empty() {
@@ -84,9 +85,17 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     paths.extend(belonging(ws, &config)?);
     ws.git().stage(&paths.into_iter().collect::<Vec<_>>())?;
     let mut removed = Vec::new();
-    let mut missing = Vec::new();
+    let missing;
     if options.all {
         ws.git().stage(&ws.git().modified()?)?;
+        // Weights that were never here, as in a clone without objects, were not deleted by anybody.
+        let state = ws.state()?;
+        let was_here = |path: &RepoPath| {
+            let stamp = state.stamp(path).map(|stamp| stamp.sidecar);
+            stamp.is_some() && stamp == sidecars.get(path).map(|tracked| tracked.id)
+        };
+        let (gone, never_here): (Vec<_>, Vec<_>) = gone.into_iter().partition(was_here);
+        missing = never_here;
         let sidecars: Vec<RepoPath> = gone.iter().map(sidecar_path).collect();
         ws.git().remove_cached(&sidecars)?;
         removed = gone;
@@ -94,7 +103,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         missing = gone;
     }
     let staged_now = ws.git().staged()?;
-    let large = large(ws, &staged_now);
+    let large = large(ws, &hook::staged_contents(ws)?);
     let subject = options
         .message
         .as_deref()
@@ -150,7 +159,11 @@ fn preflight(ws: &Workspace) -> Result<()> {
         .collect();
     if let Some(path) = conflicted.first() {
         let message = format!("{path} has conflicts");
-        let hint = format!("take one side, as in `git checkout --ours {path} && git add {path}`");
+        let typed = ws.typed(path);
+        let hint = format!(
+            "take one side, as in `git checkout --ours {typed} && git add {typed}`, or `git rm {typed}` where one \
+             side has none"
+        );
         return Err(Error::advised(Kind::Conflict, message, hint));
     }
     let state = ws.state()?;
@@ -169,12 +182,13 @@ fn preflight(ws: &Workspace) -> Result<()> {
             .is_some_and(|stamp: &Stamp| Some(stamp.sidecar) == sidecar);
         if !current && weights::lstat(ws, &path)?.is_some() {
             let reason = &pending.reason;
+            let typed = ws.typed(&path);
             let hint = match sidecar {
                 Some(_) => format!(
-                    "`mvc add {path}` makes the weights the next version, `mvc restore {path}` takes the sidecar's"
+                    "`mvc add {typed}` makes the weights the next version, `mvc restore {typed}` takes the sidecar's"
                 ),
                 None => format!(
-                    "`mvc add {path}` makes the weights a part of this branch; move them away otherwise"
+                    "`mvc add {typed}` makes the weights a part of this branch; move them away otherwise"
                 ),
             };
             return Err(Error::advised(

@@ -13,7 +13,8 @@ use super::tracked::{self, sidecar_path};
 use super::weights::{self, Condition};
 use super::workspace::{Workspace, if_found};
 use super::{add, reconcile};
-use crate::base::config::{self, PreCommit};
+use crate::base::config::{self, Config, PreCommit};
+use crate::base::text::shell_word;
 use crate::base::{Kind, Progress, RepoPath};
 use crate::repo::InProgress;
 
@@ -124,25 +125,9 @@ fn is_stepping(ws: &Workspace) -> bool {
 /// Refuses a commit that would record new metrics with old weights, or weights themselves.
 fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     let config = ws.config()?;
-    let patterns = config.patterns()?;
     let mut report = Report::default();
-    let staged = ws.git().staged()?;
-    let is_weights = |path: &RepoPath| {
-        let tracked = ws.on_disk(&sidecar_path(path)).symlink_metadata().is_ok();
-        (tracked || patterns.matches(path))
-            && !config.is_suite_data(path)
-            && tracked::weights_path(path).is_none()
-    };
-    let exists = |path: &&RepoPath| ws.on_disk(path).symlink_metadata().is_ok();
-    if let Some(path) = staged.iter().filter(exists).find(|path| is_weights(path)) {
-        let hint =
-            format!("`git restore --staged {path} && mvc add {path}` stages their sidecar instead");
-        return Err(Error::advised(
-            Kind::WouldOverwrite,
-            format!("weights are staged into git: {path}"),
-            hint,
-        ));
-    }
+    let staged = staged_contents(ws)?;
+    refuse_weights(ws, &config, &staged)?;
     for path in staged.iter().filter(|path| add::is_large(ws, path)) {
         report.warnings.push(large(path));
     }
@@ -182,10 +167,43 @@ fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
             format!(
                 "`mvc add {0}` stages the weights as they are, `mvc restore {0}` brings the staged version back, \
                  `git commit --no-verify` commits without them",
-                names.join(" ")
+                ws.typed_all(&wrong)
             ),
         )),
     }
+}
+
+/// The files whose content the next commit changes: what it removes is not among them.
+pub(super) fn staged_contents(ws: &Workspace) -> Result<Vec<RepoPath>> {
+    let mut staged = ws.git().staged()?;
+    if !staged.is_empty() {
+        let there = ws
+            .repo()
+            .index_where(&|path| staged.iter().any(|staged| staged.as_str() == path))?;
+        let there: BTreeSet<RepoPath> = there.into_iter().map(|file| file.path).collect();
+        staged.retain(|path| there.contains(path));
+    }
+    Ok(staged)
+}
+
+/// Fails where weights themselves are staged into git.
+pub(super) fn refuse_weights(ws: &Workspace, config: &Config, staged: &[RepoPath]) -> Result<()> {
+    let patterns = config.patterns()?;
+    let is_weights = |path: &&RepoPath| {
+        let tracked = ws.on_disk(&sidecar_path(path)).symlink_metadata().is_ok();
+        (tracked || patterns.matches(path))
+            && !config.is_suite_data(path)
+            && tracked::weights_path(path).is_none()
+    };
+    let Some(path) = staged.iter().find(is_weights) else {
+        return Ok(());
+    };
+    let typed = ws.typed(path);
+    Err(Error::advised(
+        Kind::WouldOverwrite,
+        format!("weights are staged into git: {path}"),
+        format!("`git rm --cached {typed} && mvc add {typed}` stages their sidecar instead"),
+    ))
 }
 
 /// As long as objects have no remote, a push takes the sidecars and leaves the weights.
@@ -210,5 +228,8 @@ fn before_push(ws: &Workspace) -> Result<Report> {
 
 /// What is said of a large file that is about to go into plain git.
 pub fn large(path: &RepoPath) -> String {
-    format!("{path} is over 10 MiB and about to go into plain git; `mvc track {path}` keeps it out")
+    let typed = shell_word(path.as_str());
+    format!(
+        "{path} is over 10 MiB and about to go into plain git; `mvc track {typed}` keeps it out"
+    )
 }

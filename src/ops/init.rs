@@ -8,7 +8,8 @@ use super::blocks;
 use super::error::Result;
 use super::workspace::Workspace;
 use crate::base::config;
-use crate::base::{Fs, RepoPath};
+use crate::base::text::chain;
+use crate::base::{Failure, Fs, Kind, RepoPath};
 use crate::repo::hooks::{self, Hook, Step};
 use crate::repo::{Environment, Repo};
 
@@ -32,6 +33,8 @@ pub struct Report {
     pub changed: Vec<RepoPath>,
     /// What became of each hook; empty where hooks were not asked for.
     pub hooks: Vec<Step>,
+    /// Why hooks were asked for and could not be installed.
+    pub no_hooks: Option<String>,
 }
 
 /// What a new `mvc.toml` says.
@@ -54,14 +57,21 @@ pub fn run(dir: &Path, environment: &Environment, fs: Fs, options: &Options) -> 
         changed.push(config);
     }
     changed.extend(blocks::refresh(&ws, &ws.config()?)?);
-    let hooks = match options.hooks {
-        true => hooks::install(ws.repo(), ws.fs(), &Hook::ALL, options.program.as_deref())?,
-        false => Vec::new(),
+    let program = options.program.as_deref();
+    let (hooks, no_hooks) = match options.hooks {
+        true => match hooks::install(ws.repo(), ws.fs(), &Hook::ALL, program) {
+            Ok(steps) => (steps, None),
+            // Where the user keeps hooks for all repositories, one of them is no place for ours; the rest stands.
+            Err(e) if e.kind() == Kind::Unsupported => (Vec::new(), Some(chain(&e))),
+            Err(e) => return Err(e.into()),
+        },
+        false => (Vec::new(), None),
     };
     Ok(Report {
         root: ws.root().display().to_string(),
         created_git,
         changed,
         hooks,
+        no_hooks,
     })
 }

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde::Serialize;
 
-use super::error::{During, Result};
+use super::error::{During, Error, Result};
 use super::state::{self, Stamp, Stat};
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use crate::base::fs::TempFile;
+use crate::base::fs::{ClosedTemp, TempFile};
+use crate::base::litter;
 use crate::base::{Failure, Kind, ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
 use crate::store::CopyOut;
@@ -33,11 +34,24 @@ pub struct Unrestored {
 /// A weights file that lies complete and verified beside its place.
 struct Ready {
     path: RepoPath,
-    temp: TempFile,
+    temp: ClosedTemp,
+    bytes: u64,
     sidecar: Tracked,
     /// What lay there when this began; the file is replaced only while it is still that.
     replaces: Option<Stat>,
 }
+
+/// A weights file that is being written.
+struct Writing {
+    path: RepoPath,
+    temp: TempFile,
+    manifest: Manifest,
+    sidecar: Tracked,
+    replaces: Option<Stat>,
+}
+
+/// So many files are written at once: each is an open descriptor, and a model may come in thousands of shards.
+const AT_ONCE: usize = 64;
 
 /// Weights written beside their places.
 pub struct Prepared {
@@ -68,97 +82,112 @@ pub fn prepare(
         ready: Vec::new(),
         failed: Vec::new(),
     };
-    let mut manifests: Vec<Manifest> = Vec::new();
-    for (path, tracked) in wanted {
-        let manifest = match tracked::manifest(ws, path, tracked) {
-            Ok(manifest) => manifest,
-            Err(e) if matches!(e.kind(), Kind::Missing | Kind::Damaged) => {
-                prepared.failed.push(Unrestored::whole(path, &e));
-                continue;
-            }
-            Err(e) => return Err(e),
-        };
-        let absent = absent(ws, &manifest)?;
-        if !absent.is_empty() {
-            prepared
-                .failed
-                .push(Unrestored::of(path, &manifest, Kind::Missing, absent));
-            continue;
-        }
-        if let Err(e) = tracked::agrees(ws, path, &manifest) {
-            prepared.failed.push(Unrestored::whole(path, &e));
-            continue;
-        }
-        let replaces = weights::lstat(ws, path)?;
-        if let Some(blocked) = path.blocked_by(ws.root()) {
-            let problem = format!("{} is not a folder of the work tree", blocked.display());
-            let kind = Kind::BadInput;
-            prepared.failed.push(Unrestored {
-                path: path.clone(),
-                problem,
-                kind,
-                objects: vec![],
-                tensors: vec![],
-            });
-            continue;
-        }
-        let mut temp = ws.fs().temp_beside(&ws.on_disk(path))?;
-        temp.set_len(manifest.file_len())?;
-        prepared.ready.push(Ready {
-            path: path.clone(),
-            temp,
-            sidecar: tracked.clone(),
-            replaces,
-        });
-        manifests.push(manifest);
+    let folders: BTreeSet<&str> = wanted.iter().map(|(path, _)| path.folder()).collect();
+    for folder in folders {
+        litter::sweep(ws.fs(), &ws.root().join(folder))?;
     }
-    let failures = copy(ws, &prepared.ready, &manifests, progress)?;
-    let mut index = 0;
-    let failed = &mut prepared.failed;
-    prepared.ready.retain(|ready| {
-        let (bad, manifest) = (&failures[index], &manifests[index]);
-        index += 1;
-        if let Some((kind, objects)) = bad {
-            failed.push(Unrestored::of(
-                &ready.path,
-                manifest,
-                *kind,
-                objects.clone(),
-            ));
-        }
-        bad.is_none()
-    });
-    for ready in &prepared.ready {
-        ready.temp.sync()?;
+    for batch in wanted.chunks(AT_ONCE) {
+        prepared.batch(ws, batch, progress)?;
     }
     Ok(prepared)
+}
+
+impl Prepared {
+    fn batch(
+        &mut self,
+        ws: &Workspace,
+        wanted: &[(RepoPath, Tracked)],
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let writing = self.begin(ws, wanted)?;
+        let failures = copy(ws, &writing, progress)?;
+        for (file, bad) in writing.into_iter().zip(failures) {
+            if let Some((kind, objects)) = bad {
+                self.failed
+                    .push(Unrestored::of(&file.path, &file.manifest, kind, objects));
+                continue;
+            }
+            file.temp.sync()?;
+            self.ready.push(Ready {
+                bytes: file.manifest.file_len(),
+                temp: file.temp.close(),
+                path: file.path,
+                sidecar: file.sidecar,
+                replaces: file.replaces,
+            });
+        }
+        Ok(())
+    }
+
+    /// Opens a file beside each place; what cannot be restored is listed.
+    fn begin(&mut self, ws: &Workspace, wanted: &[(RepoPath, Tracked)]) -> Result<Vec<Writing>> {
+        let mut writing = Vec::new();
+        for (path, tracked) in wanted {
+            let manifest = match tracked::manifest(ws, path, tracked) {
+                Ok(manifest) => manifest,
+                Err(e) if matches!(e.kind(), Kind::Missing | Kind::Damaged) => {
+                    self.failed.push(Unrestored::whole(path, &e));
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            let absent = absent(ws, &manifest)?;
+            if !absent.is_empty() {
+                self.failed
+                    .push(Unrestored::of(path, &manifest, Kind::Missing, absent));
+                continue;
+            }
+            if let Err(e) = tracked::agrees(ws, path, &manifest) {
+                self.failed.push(Unrestored::whole(path, &e));
+                continue;
+            }
+            let replaces = weights::lstat(ws, path)?;
+            if let Some(blocked) = path.blocked_by(ws.root()) {
+                let problem = format!("{} is not a folder of the work tree", blocked.display());
+                let kind = Kind::BadInput;
+                self.failed.push(Unrestored {
+                    path: path.clone(),
+                    problem,
+                    kind,
+                    objects: vec![],
+                    tensors: vec![],
+                });
+                continue;
+            }
+            let mut temp = ws.fs().temp_beside(&ws.on_disk(path))?;
+            temp.set_len(manifest.file_len())?;
+            writing.push(Writing {
+                path: path.clone(),
+                temp,
+                manifest,
+                sidecar: tracked.clone(),
+                replaces,
+            });
+        }
+        Ok(writing)
+    }
 }
 
 type Bad = Option<(Kind, Vec<ObjectId>)>;
 
 /// Copies every object of every manifest into its temporary file; what failed, by file.
-fn copy(
-    ws: &Workspace,
-    ready: &[Ready],
-    manifests: &[Manifest],
-    progress: &dyn Progress,
-) -> Result<Vec<Bad>> {
+fn copy(ws: &Workspace, files: &[Writing], progress: &dyn Progress) -> Result<Vec<Bad>> {
     let mut jobs = Vec::new();
     let mut owner = Vec::new();
-    for (file, (ready, manifest)) in ready.iter().zip(manifests).enumerate() {
+    for (index, file) in files.iter().enumerate() {
         let mut offset = 0;
-        for (id, len, _) in manifest.objects() {
+        for (id, len, _) in file.manifest.objects() {
             jobs.push(CopyOut {
                 id,
                 len,
-                file: &ready.temp,
+                file: &file.temp,
                 offset,
             });
-            owner.push(file);
+            owner.push(index);
             offset += len;
         }
     }
-    let mut failures: Vec<Bad> = vec![None; ready.len()];
+    let mut failures: Vec<Bad> = vec![None; files.len()];
     for failed in ws.store().copy_out(&jobs, progress)? {
         let (_, objects) =
             failures[owner[failed.job]].get_or_insert((failed.error.kind(), Vec::new()));
@@ -176,6 +205,27 @@ pub fn absent(ws: &Workspace, manifest: &Manifest) -> Result<Vec<ObjectId>> {
         }
     }
     Ok(absent)
+}
+
+/// True where weights cannot be had again: what they hold is not all in the store, or cannot be told.
+pub fn is_lost(ws: &Workspace, manifest: Option<&Manifest>) -> Result<bool> {
+    manifest.map_or(Ok(true), |manifest| Ok(!absent(ws, manifest)?.is_empty()))
+}
+
+/// The refusal to write over weights that are lost elsewhere.
+pub fn only_copies(ws: &Workspace, paths: &[RepoPath]) -> Error {
+    let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    Error::advised(
+        Kind::WouldOverwrite,
+        format!(
+            "the store has lost what these weights hold, and no other copy is known: {}",
+            names.join(", ")
+        ),
+        format!(
+            "`mvc add {}` stores them again; remove them where they are not wanted any more",
+            ws.typed_all(paths)
+        ),
+    )
 }
 
 impl Unrestored {
@@ -232,6 +282,11 @@ impl Prepared {
         }
     }
 
+    /// Drops the files that nothing asks for any more.
+    pub fn keep(&mut self, wanted: impl Fn(&RepoPath) -> bool) {
+        self.ready.retain(|ready| wanted(&ready.path));
+    }
+
     /// These places will be empty by the time the files get their names: git removes what lies there.
     pub fn expect_nothing(&mut self, at: &BTreeSet<RepoPath>) {
         for ready in self
@@ -247,41 +302,62 @@ impl Prepared {
     /// prepared is left alone: somebody wrote to it meanwhile.
     pub fn install(self, ws: &Workspace) -> Result<Installed> {
         let mut done = Installed::default();
-        let mut folders = BTreeSet::new();
-        for ready in self.ready {
-            let full = ws.on_disk(&ready.path);
-            if weights::lstat(ws, &ready.path)? != ready.replaces {
-                done.left.push(ready.path);
-                continue;
+        let mut ready = self.ready.into_iter();
+        loop {
+            // Stamped every few files: a crash leaves few that have to be read to be known as clean.
+            let batch: Vec<Ready> = ready.by_ref().take(AT_ONCE).collect();
+            if batch.is_empty() {
+                break;
             }
-            ready
-                .temp
-                .set_mode(mode(ws, &ready.path, ready.sidecar.executable))?;
-            done.bytes += ready.temp.metadata()?.len();
-            ready
-                .temp
-                .rename_to(&full)
-                .during(|| format!("cannot put {} in its place", ready.path))?;
-            folders.insert(full.parent().map(ToOwned::to_owned).unwrap_or_default());
-            done.written.push(ready.path.clone());
-            let stat = weights::lstat(ws, &ready.path)?;
-            if let Some(stat) = stat {
-                // Stamped at once: a crash before the end leaves only files that are known to be clean.
-                let stamp = Stamp {
-                    sidecar: ready.sidecar.id,
-                    blob: ws.repo().blob_name(&ready.sidecar.text)?.to_string(),
-                    stat,
-                    at: state::now(),
-                };
-                ws.update_state(|state| state.set(&ready.path, stamp))?;
-            }
+            let mut stamps = Vec::new();
+            let placed = batch
+                .into_iter()
+                .try_for_each(|file| place(ws, file, &mut done, &mut stamps));
+            ws.update_state(|state| {
+                for (path, stamp) in stamps {
+                    state.set(&path, stamp);
+                }
+            })?;
+            placed?;
         }
+        let folders: BTreeSet<&str> = done.written.iter().map(RepoPath::folder).collect();
         for folder in folders {
-            ws.fs().sync_dir(&folder)?;
+            ws.fs().sync_dir(&ws.root().join(folder))?;
         }
         restamp(ws, &done.written)?;
         Ok(done)
     }
+}
+
+/// Puts one file in its place.
+fn place(
+    ws: &Workspace,
+    file: Ready,
+    done: &mut Installed,
+    stamps: &mut Vec<(RepoPath, Stamp)>,
+) -> Result<()> {
+    let full = ws.on_disk(&file.path);
+    if weights::lstat(ws, &file.path)? != file.replaces {
+        done.left.push(file.path);
+        return Ok(());
+    }
+    let mode = mode(ws, &file.path, file.sidecar.executable);
+    file.temp.set_mode(mode)?;
+    file.temp
+        .rename_to(&full)
+        .during(|| format!("cannot put {} in its place", file.path))?;
+    done.bytes += file.bytes;
+    done.written.push(file.path.clone());
+    if let Some(stat) = weights::lstat(ws, &file.path)? {
+        let stamp = Stamp {
+            sidecar: file.sidecar.id,
+            blob: ws.repo().blob_name(&file.sidecar.text)?.to_string(),
+            stat,
+            at: state::now(),
+        };
+        stamps.push((file.path, stamp));
+    }
+    Ok(())
 }
 
 /// Stamps files once more when their stat data has settled, so that status need not read them.

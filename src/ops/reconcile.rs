@@ -16,15 +16,19 @@ use super::materialise::{self, Installed, Unrestored};
 use super::state::{Pending, Stamp, Stat, State};
 use super::tracked::{self, Tracked, TrackedFiles};
 use super::weights;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, if_found};
 use crate::base::text::chain;
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
 
 const DIRTY: &str = "its sidecar changed while it holds uncommitted changes";
 const ORPHAN: &str = "its sidecar is gone while it holds uncommitted changes";
+const UNRECORDED: &str = "its sidecar is gone, and no version is known that has it";
 const ONLY_COPY: &str = "its sidecar changed, and the store does not have what it holds";
 const UNRESTORED: &str = "its objects are not in the store";
+
+/// How many moves of HEAD are looked back on for a version that has a sidecar.
+const REMEMBERED: usize = 64;
 
 /// What reconcile did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -89,7 +93,9 @@ pub(crate) fn run_on(
     for (path, stamp) in state.stamped() {
         // A sidecar that is gone from the work tree alone was removed by hand: that says nothing about the version.
         if !sidecars.contains_key(&path) && !ws.repo().tracked(&tracked::sidecar_path(&path))? {
-            run.retire(&path, stamp)?;
+            if let Err(e) = run.retire(&path, stamp) {
+                run.report.unreadable.push((path, chain(&e)));
+            }
         }
     }
     if !wanted.is_empty() {
@@ -159,7 +165,7 @@ impl Run<'_> {
         self.state.mark_of(path).is_some_and(|mark| {
             mark.sidecar == sidecar
                 && mark.seen == Some(*stat)
-                && matches!(mark.reason.as_str(), DIRTY | ORPHAN)
+                && matches!(mark.reason.as_str(), DIRTY | ORPHAN | UNRECORDED)
         })
     }
 
@@ -197,15 +203,9 @@ impl Run<'_> {
 
     /// A version may be replaced where it can be had again.
     fn version(&self, manifest: Option<&Manifest>, stat: Stat) -> Result<Holds> {
-        let lost = match manifest {
-            Some(manifest) => !materialise::absent(self.ws, manifest)?.is_empty(),
-            // Git has dropped the sidecar, so no commit names this version.
-            None => false,
-        };
-        Ok(if lost {
-            Holds::OnlyCopy(stat)
-        } else {
-            Holds::Version(stat)
+        Ok(match materialise::is_lost(self.ws, manifest)? {
+            true => Holds::OnlyCopy(stat),
+            false => Holds::Version(stat),
         })
     }
 
@@ -222,10 +222,18 @@ impl Run<'_> {
             return Ok(());
         }
         if self.known(path, None, &stat) {
-            self.leave(path, ORPHAN, None, Some(stat));
+            let reason = match self.state.pending(path) {
+                Some(UNRECORDED) => UNRECORDED,
+                _ => ORPHAN,
+            };
+            self.leave(path, reason, None, Some(stat));
             return Ok(());
         }
         match self.holds(path, Some(stamp), stat, None)? {
+            // Added and never committed: a sidecar that git dropped is no reason to drop the work.
+            Holds::Version(stat) if !self.is_recorded(path, stamp)? => {
+                self.leave(path, UNRECORDED, None, Some(stat));
+            }
             Holds::Version(stat) if weights::lstat(ws, path)? == Some(stat) => {
                 materialise::remove(ws, path)?;
                 self.report.removed.push(path.clone());
@@ -235,6 +243,22 @@ impl Run<'_> {
             Holds::Wanted(_) | Holds::Version(_) => self.leave(path, ORPHAN, None, None),
         }
         Ok(())
+    }
+
+    /// True if a version that HEAD stood on lately, or that git put aside, has the stamp's sidecar.
+    fn is_recorded(&self, path: &RepoPath, stamp: &Stamp) -> Result<bool> {
+        let repo = self.ws.repo();
+        let sidecar = tracked::sidecar_path(path);
+        for commit in repo.recent_heads(REMEMBERED)? {
+            let entry = if_found(repo.file_entry(&commit, &sidecar));
+            // Of a commit that is gone from a shallow clone nothing is known.
+            if let Ok(Some(Some(file))) = entry
+                && file.blob.to_string() == stamp.blob
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn write(

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::materialise::{self, Unrestored};
+use super::reconcile;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path, weights_path};
 use super::workspace::Workspace;
 use crate::base::{Kind, Progress, RepoPath};
@@ -27,6 +28,8 @@ pub struct Report {
     pub written: Vec<RepoPath>,
     /// Weights that held the version already.
     pub unchanged: Vec<RepoPath>,
+    /// Sidecars that were not what they are in that version.
+    pub sidecars: Vec<RepoPath>,
     /// Files that git restored.
     pub plain: Vec<RepoPath>,
     /// Weights that changed while this ran, and were left alone.
@@ -35,10 +38,13 @@ pub struct Report {
     pub unrestored: Vec<Unrestored>,
     /// Bytes written.
     pub bytes: u64,
+    /// What was brought in line first.
+    pub reconciled: reconcile::Report,
 }
 
 /// Restores.
 pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let reconciled = reconcile::run(ws, progress)?;
     let source = options
         .source
         .as_ref()
@@ -60,21 +66,32 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
             &mut plain,
         )?;
     }
-    let mut report = Report::default();
+    let mut report = Report {
+        reconciled,
+        ..Report::default()
+    };
     let mut wanted: Vec<(RepoPath, Tracked)> = Vec::new();
     let state = ws.state()?;
     for (path, tracked) in &chosen {
         let condition = super::weights::condition(ws, &state, path, tracked, progress)?;
         match condition {
             (super::weights::Condition::Clean, stamp) => {
-                if let Some(stamp) = stamp {
-                    ws.update_state(|state| state.set(path, stamp))?;
-                }
+                ws.remember(
+                    stamp
+                        .map(|stamp| (path.clone(), stamp))
+                        .into_iter()
+                        .collect(),
+                );
                 report.unchanged.push(path.clone());
             }
             _ => wanted.push((path.clone(), tracked.clone())),
         }
+        let here = tracked::in_worktree(ws, path)?;
+        if here.as_ref().is_none_or(|here| here.text != tracked.text) {
+            report.sidecars.push(sidecar_path(path));
+        }
     }
+    refuse_only_copies(ws, &wanted, progress)?;
     let prepared = materialise::prepare(ws, &wanted, progress)?;
     let sidecars: Vec<RepoPath> = prepared
         .paths()
@@ -94,6 +111,31 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     Ok(report)
 }
 
+/// Fails where weights would be written over that are a version, and that the store has lost.
+fn refuse_only_copies(
+    ws: &Workspace,
+    wanted: &[(RepoPath, Tracked)],
+    progress: &dyn Progress,
+) -> Result<()> {
+    let state = ws.state()?;
+    let mut only = Vec::new();
+    for (path, _) in wanted {
+        let Ok(Some(here)) = tracked::in_worktree(ws, path) else {
+            continue;
+        };
+        let condition = super::weights::condition(ws, &state, path, &here, progress);
+        if matches!(condition, Ok((super::weights::Condition::Clean, _)))
+            && materialise::is_lost(ws, tracked::manifest(ws, path, &here).ok().as_ref())?
+        {
+            only.push(path.clone());
+        }
+    }
+    match only.is_empty() {
+        true => Ok(()),
+        false => Err(materialise::only_copies(ws, &only)),
+    }
+}
+
 /// Adds what one typed path stands for: a weights file, its sidecar, a folder of them, or a plain file.
 fn choose(
     ws: &Workspace,
@@ -103,12 +145,11 @@ fn choose(
     chosen: &mut TrackedFiles,
     plain: &mut Vec<RepoPath>,
 ) -> Result<()> {
-    if typed == "." && ws.prefix().is_empty() {
+    let Some(path) = ws.place(typed)? else {
         chosen.extend(versions.clone());
         plain.extend(changed(ws, source, "")?);
         return Ok(());
-    }
-    let path = ws.path(typed)?;
+    };
     let weights = weights_path(&path)
         .filter(|weights| versions.contains_key(weights))
         .unwrap_or_else(|| path.clone());
@@ -134,6 +175,23 @@ fn choose(
     {
         plain.push(path);
         return Ok(());
+    }
+    let sidecar = sidecar_path(&path);
+    if source.is_none()
+        && ws
+            .repo()
+            .index()?
+            .iter()
+            .any(|file| file.path == sidecar && file.stage != 0)
+    {
+        let typed = ws.typed(&sidecar);
+        return Err(Error::advised(
+            Kind::Conflict,
+            format!("{sidecar} has conflicts, so it is not decided what {path} is"),
+            format!(
+                "take one side first: `git checkout --ours {typed}` or `--theirs`, and `git add {typed}`"
+            ),
+        ));
     }
     Err(Error::advised(
         Kind::NotFound,

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::metrics::{self, Values};
+use super::reconcile;
 use super::sides::Side;
 use super::workspace::Workspace;
-use crate::base::text::printable;
+use crate::base::text::{chain, printable};
 use crate::base::{Dtype, Kind, ObjectId, Progress, RepoPath};
 use crate::eval::claim::{self, Claims};
 use crate::model::stats::{self, Input, Stats};
@@ -46,6 +47,8 @@ pub struct Version {
     pub weights: Vec<Weights>,
     /// Its metrics.
     pub metrics: Values,
+    /// Why its metrics or claims cannot be read, where that is so.
+    pub unreadable: Vec<String>,
     /// Its claims.
     pub claims: Claims,
 }
@@ -105,6 +108,9 @@ pub fn run(ws: &Workspace, what: &str, progress: &dyn Progress) -> Result<Report
     } else {
         Side::commit(ws, revision)?
     };
+    if side == Side::Worktree {
+        reconcile::run(ws, progress)?;
+    }
     let path = ws.path_in_revision(path.unwrap_or_default())?;
     if !side.has_weights(ws, &path)? {
         let bytes = side.read(ws, &path, PLAIN_LIMIT)?;
@@ -158,18 +164,25 @@ fn version(ws: &Workspace, revision: &str) -> Result<Report> {
         .iter()
         .map(|(path, manifest)| weights(path, manifest))
         .collect();
-    let claims = match ws
+    let claims = ws
         .repo()
         .file(&id, &RepoPath::new(claim::FILE)?, claim::LIMIT)?
-    {
-        Some(bytes) => Claims::parse(&bytes)?,
-        None => Claims::default(),
-    };
-    let metrics = metrics::of_files(ws, &id)?;
+        .map_or_else(|| Ok(Claims::default()), |bytes| Claims::parse(&bytes));
+    let metrics = metrics::of_files(ws, &id);
+    // One bad file hides nothing else of a version.
+    let unreadable: Vec<String> = [
+        metrics.as_ref().err().map(|e| chain(e)),
+        claims.as_ref().err().map(|e| chain(e)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let (claims, metrics) = (claims.unwrap_or_default(), metrics.unwrap_or_default());
     Ok(Report::Version(Box::new(Version {
         commit,
         weights,
         metrics,
+        unreadable,
         claims,
     })))
 }

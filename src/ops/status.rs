@@ -38,6 +38,8 @@ pub enum What {
     Conflict,
     /// Its sidecar was written but not staged.
     Unstaged,
+    /// It may be executed now, or no longer.
+    Mode,
 }
 
 /// What status found.
@@ -125,17 +127,19 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
             pending: pending.clone(),
         };
         match weights::condition(ws, &state, path, tracked, progress) {
+            // A sidecar with conflict markers is listed as such already.
+            _ if listed(&report, path) => {}
             Ok((Condition::Clean, stamp)) => {
                 stamps.extend(stamp.map(|stamp| (path.clone(), stamp)));
-                match unstaged.contains(path) {
-                    true => report.changed.push(entry(What::Unstaged)),
-                    false => report.clean += 1,
+                let mode_changed = weights::is_executable(ws, path)? != tracked.executable;
+                match (unstaged.contains(path), mode_changed) {
+                    (true, _) => report.changed.push(entry(What::Unstaged)),
+                    (false, true) => report.changed.push(entry(What::Mode)),
+                    (false, false) => report.clean += 1,
                 }
             }
             Ok((Condition::Modified, _)) => report.changed.push(entry(What::Modified)),
             Ok((Condition::Missing, _)) => report.changed.push(entry(What::Deleted)),
-            // A sidecar with conflict markers is listed as such already.
-            Err(_) if report.changed.iter().any(|e| e.path == *path) => {}
             Err(e) => return Err(e),
         }
     }
@@ -146,13 +150,7 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
         .map(|entry| entry.path.clone())
         .collect();
     report.warnings = shards::warnings(ws, &here, &modified, progress)?;
-    if !stamps.is_empty() {
-        ws.update_state(|state| {
-            stamps
-                .into_iter()
-                .for_each(|(path, stamp)| state.set(&path, stamp))
-        })?;
-    }
+    ws.remember(stamps);
     // A branch without their sidecar was checked out while they were dirty.
     for (path, pending) in state.marked().filter(|(path, _)| !here.contains_key(path)) {
         report.changed.push(Entry {
@@ -172,6 +170,10 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
         .map(|change| change.path.clone())
         .collect();
     Ok(report)
+}
+
+fn listed(report: &Report, path: &RepoPath) -> bool {
+    report.changed.iter().any(|entry| entry.path == *path)
 }
 
 fn sidecar_change(

@@ -94,6 +94,9 @@ pub fn of_index(ws: &Workspace) -> Result<TrackedFiles> {
 
 /// The sidecar of one weights file as it lies in the work tree.
 pub fn in_worktree(ws: &Workspace, weights: &RepoPath) -> Result<Option<Tracked>> {
+    if weights.blocked_by(ws.root()).is_some() {
+        return Ok(None);
+    }
     let path = ws.on_disk(&sidecar_path(weights));
     let stat = match path.symlink_metadata() {
         Ok(stat) => stat,

@@ -73,8 +73,12 @@ impl Opened {
 }
 
 /// The stat data of a weights file; `None` where there is no file. A folder, symbolic link or device under its
-/// name is refused: replacing it would destroy what mvc has not stored.
+/// name is refused: replacing it would destroy what mvc has not stored. What lies behind a link in place of a folder
+/// is no file of this work tree.
 pub fn lstat(ws: &Workspace, path: &RepoPath) -> Result<Option<Stat>> {
+    if path.blocked_by(ws.root()).is_some() {
+        return Ok(None);
+    }
     let full = ws.on_disk(path);
     match full.symlink_metadata() {
         Ok(stat) if stat.is_file() => Ok(Some(Stat::of(&stat))),
@@ -88,6 +92,16 @@ pub fn lstat(ws: &Workspace, path: &RepoPath) -> Result<Option<Stat>> {
             Ok(None)
         }
         Err(e) => Err(FsError::new("stat", &full, e).into()),
+    }
+}
+
+/// Whether a weights file's owner may execute it; one that is not there may not be.
+pub fn is_executable(ws: &Workspace, path: &RepoPath) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    match ws.on_disk(path).symlink_metadata() {
+        Ok(stat) => Ok(stat.permissions().mode() & 0o100 != 0),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(FsError::new("stat", &ws.on_disk(path), e).into()),
     }
 }
 

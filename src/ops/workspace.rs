@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::error::Result;
-use super::state::State;
+use super::state::{Stamp, State};
 use crate::base::config::{self, Config};
+use crate::base::text::shell_word;
 use crate::base::{Failure, Fs, Kind, RepoPath, fs};
 use crate::repo::{CommitId, Environment, Git, Repo};
 use crate::store::Store;
@@ -59,6 +60,19 @@ impl Workspace {
 
     /// A path as the user typed it, relative to where the command was started.
     pub fn path(&self, typed: &str) -> Result<RepoPath> {
+        Ok(RepoPath::below(self.root(), &self.full(typed))?)
+    }
+
+    /// [`Self::path`], or `None` for the top of the work tree, which is no path.
+    pub fn place(&self, typed: &str) -> Result<Option<RepoPath>> {
+        let full = self.full(typed);
+        match full == self.root() {
+            true => Ok(None),
+            false => Ok(Some(RepoPath::below(self.root(), &full)?)),
+        }
+    }
+
+    fn full(&self, typed: &str) -> PathBuf {
         let mut full = self.root().join(self.prefix());
         for part in Path::new(typed).components() {
             match part {
@@ -69,7 +83,34 @@ impl Workspace {
                 part => full.push(part),
             }
         }
-        Ok(RepoPath::below(self.root(), &full)?)
+        full
+    }
+
+    /// A path as the user would type it where the command was started, quoted for a shell where that needs it.
+    pub fn typed(&self, path: &RepoPath) -> String {
+        let mut from = self.prefix();
+        let mut up = String::new();
+        let rest = loop {
+            if from.is_empty() {
+                break path.as_str();
+            }
+            if let Some(rest) = path
+                .as_str()
+                .strip_prefix(from)
+                .and_then(|rest| rest.strip_prefix('/'))
+            {
+                break rest;
+            }
+            up.push_str("../");
+            from = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+        };
+        shell_word(&format!("{up}{rest}"))
+    }
+
+    /// [`Self::typed`] of several, with spaces between.
+    pub fn typed_all(&self, paths: &[RepoPath]) -> String {
+        let typed: Vec<String> = paths.iter().map(|path| self.typed(path)).collect();
+        typed.join(" ")
     }
 
     /// The path of `REV:PATH`, as git reads it: from the top of the work tree, or with `./` or `../` before it from
@@ -108,6 +149,18 @@ impl Workspace {
     /// Changes the stamps of this work tree.
     pub(crate) fn update_state(&self, change: impl FnOnce(&mut State)) -> Result<State> {
         State::update(&self.fs, self.repo.git_dir(), change)
+    }
+
+    /// Stamps weights that were read and found to be what their sidecar says. A stamp saves reading them again and is
+    /// nothing more: where it cannot be written, as in a repository that is read-only, nothing is wrong.
+    pub(crate) fn remember(&self, stamps: Vec<(RepoPath, Stamp)>) {
+        if !stamps.is_empty() {
+            let _ = self.update_state(|state| {
+                for (path, stamp) in stamps {
+                    state.set(&path, stamp);
+                }
+            });
+        }
     }
 
     /// Where a file lies on this machine.

@@ -115,6 +115,35 @@ impl Repo {
         }
     }
 
+    /// The commits that HEAD stands on and stood on, newest first, as far back as `limit` moves or its log go; what
+    /// git put aside (`ORIG_HEAD`, the newest stash with its index) is among them.
+    pub fn recent_heads(&self, limit: usize) -> Result<Vec<CommitId>> {
+        let mut found: Vec<CommitId> = ["HEAD", "ORIG_HEAD", "refs/stash", "refs/stash^2"]
+            .into_iter()
+            .filter_map(|name| self.resolve(name).ok())
+            .collect();
+        let gix = self.gix();
+        let head = gix
+            .find_reference("HEAD")
+            .map_err(RepoError::reading("HEAD"))?;
+        let mut log = head.log_iter();
+        // A log that cannot be read is one that tells of nothing.
+        let moves = log.rev().ok().flatten();
+        for line in moves.into_iter().flatten().take(limit).flatten() {
+            found.extend([line.new_oid, line.previous_oid].map(CommitId::new));
+        }
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|commit| seen.insert(*commit));
+        Ok(found)
+    }
+
+    /// The commit of a local branch; `None` where there is none of that name.
+    pub fn branch_commit(&self, name: &str) -> Result<Option<CommitId>> {
+        let branches = self.branches()?;
+        let found = branches.into_iter().find(|branch| branch.name == name);
+        Ok(found.map(|branch| branch.commit))
+    }
+
     /// The local branches, by name.
     pub fn branches(&self) -> Result<Vec<Branch>> {
         let head = self.head()?;

@@ -1,5 +1,6 @@
 use mvc::base::Kind;
 
+use crate::support::sandbox::find;
 use crate::support::{Sandbox, Weights, seeded};
 
 #[test]
@@ -311,5 +312,93 @@ fn force_gives_up_staged_weights_too() {
     sandbox.assert_seed("model.safetensors", 9);
     sandbox.mvc(&["checkout", "--force", "main"]).ok();
     sandbox.assert_seed("model.safetensors", 3);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_branch_goes_before_a_tag_of_its_name() {
+    let sandbox = Sandbox::three();
+    sandbox.git(&["tag", "rel", "v1"]).ok();
+    sandbox.git(&["branch", "rel", "v2"]).ok();
+    sandbox
+        .mvc(&["checkout", "rel"])
+        .ok()
+        .prints("on branch rel");
+    sandbox.assert_seed("model.safetensors", 2);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn head_stays_where_it_is_and_a_dash_goes_back() {
+    let sandbox = Sandbox::three();
+    sandbox.write("model.safetensors", seeded(9));
+    for head in ["HEAD", "@"] {
+        sandbox
+            .mvc(&["checkout", "--force", head])
+            .ok()
+            .prints("on branch main");
+    }
+    sandbox.assert_seed("model.safetensors", 3);
+    sandbox.mvc(&["checkout", "v1"]).ok();
+    sandbox
+        .mvc(&["checkout", "-"])
+        .ok()
+        .prints("on branch main");
+    sandbox.mvc(&["checkout", "-b", "other", "v2"]).ok();
+    sandbox
+        .mvc(&["checkout", "@{-1}"])
+        .ok()
+        .prints("on branch main");
+    sandbox.assert_seed("model.safetensors", 3);
+}
+
+#[test]
+fn a_hook_of_the_user_that_fails_comes_too_late() {
+    let sandbox = Sandbox::three();
+    sandbox.hook("post-checkout", "echo no >&2; exit 3");
+    sandbox
+        .mvc(&["checkout", "v1"])
+        .ok()
+        .says("git moved, and then failed");
+    sandbox.assert_seed("model.safetensors", 1);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn outside_of_a_sparse_checkout_nothing_is_written() {
+    let sandbox = Sandbox::keeping();
+    for name in ["a/m.safetensors", "b/m.safetensors"] {
+        sandbox.write(name, seeded(1));
+    }
+    sandbox.mvc(&["commit", "-m", "first"]).ok();
+    for name in ["a/m.safetensors", "b/m.safetensors"] {
+        sandbox.write(name, seeded(2));
+    }
+    sandbox.mvc(&["commit", "-m", "second"]).ok();
+    sandbox.git(&["sparse-checkout", "set", "a"]).ok();
+    sandbox.mvc(&["checkout", "HEAD~1"]).ok();
+    sandbox.assert_seed("a/m.safetensors", 1);
+    assert!(!sandbox.has("b/m.safetensors"));
+}
+
+#[test]
+fn more_files_than_descriptors() {
+    let sandbox = Sandbox::keeping();
+    for number in 0..150 {
+        sandbox.write(format!("{number}.safetensors"), seeded(number % 3));
+    }
+    let sh = |args: &[&str]| {
+        let few = ["-c", "ulimit -n 100; exec mvc \"$@\"", "sh"];
+        let all: Vec<&str> = few.iter().chain(args).copied().collect();
+        let done = sandbox.command(&find("sh")).args(all).output();
+        let done = done.expect("sh runs");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{said}");
+    };
+    sh(&["commit", "-m", "many"]);
+    for number in 0..150 {
+        sandbox.remove(format!("{number}.safetensors"));
+    }
+    sh(&["restore", "."]);
     sandbox.assert_clean();
 }

@@ -288,3 +288,67 @@ fn the_sidecar_that_somebody_chose_is_not_overruled() {
     sandbox.mvc(&["commit", "-m", "these"]).ok();
     sandbox.assert_clean();
 }
+
+#[test]
+fn weights_never_go_into_git_by_mistake() {
+    let sandbox = Sandbox::keeping();
+    sandbox.write("model.safetensors", seeded(1));
+    sandbox.git(&["add", "-f", "model.safetensors"]).ok();
+    sandbox
+        .mvc(&["commit", "-m", "first"])
+        .fails(Kind::WouldOverwrite)
+        .says("weights are staged into git: model.safetensors");
+}
+
+#[test]
+fn weights_may_leave_git_through_plain_git() {
+    let sandbox = Sandbox::repo();
+    sandbox.write("model.safetensors", seeded(1));
+    sandbox.write("other.safetensors", seeded(2));
+    sandbox.git(&["add", "."]).ok();
+    sandbox.git(&["commit", "-qm", "weights in git"]).ok();
+    sandbox.mvc(&["init"]).ok();
+    sandbox.mvc(&["track", "--move", "*.safetensors"]).ok();
+    sandbox.git(&["commit", "-qm", "moved"]).ok();
+    sandbox.mvc(&["status", "--exit-code"]).ok();
+    let files = sandbox.git(&["ls-files"]).ok();
+    files
+        .prints("model.safetensors.mvc")
+        .prints_no("model.safetensors\n");
+}
+
+#[test]
+fn a_mode_is_a_change_too() {
+    let sandbox = Sandbox::three();
+    sandbox.chmod("model.safetensors", 0o755);
+    sandbox
+        .mvc(&["status", "--exit-code"])
+        .fails(Kind::No)
+        .prints("mode changed: model.safetensors");
+    sandbox.mvc(&["commit", "-m", "mode"]).ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn hints_can_be_typed_where_they_are_read() {
+    let sandbox = Sandbox::keeping();
+    sandbox.write("sub/my model.safetensors", seeded(1));
+    sandbox.mvc(&["commit", "-m", "first"]).ok();
+    let first = sandbox.rev("HEAD");
+    sandbox.write("sub/my model.safetensors", seeded(2));
+    sandbox.mvc(&["commit", "-m", "second"]).ok();
+    sandbox.write("sub/my model.safetensors", seeded(3));
+    sandbox
+        .mvc_in("sub", &["checkout", &first])
+        .fails(Kind::WouldOverwrite)
+        .says("`mvc restore 'my model.safetensors'`");
+    sandbox
+        .mvc_in("sub", &["restore", "my model.safetensors"])
+        .ok();
+    sandbox.assert_seed("sub/my model.safetensors", 2);
+    // The folder above is the top.
+    sandbox.write("sub/my model.safetensors", seeded(3));
+    sandbox.mvc_in("sub", &["restore", ".."]).ok();
+    sandbox.assert_seed("sub/my model.safetensors", 2);
+    sandbox.mvc_in("sub", &["add", ".."]).ok();
+}

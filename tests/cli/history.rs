@@ -190,7 +190,7 @@ staged for the next commit
   modified: staged.safetensors
 changed, not staged (`mvc commit` records them, `mvc restore` gives them up)
   modified: changed.safetensors
-  deleted: gone.safetensors
+  deleted: gone.safetensors  (`mvc commit -a` records that, `mvc restore` brings it back)
 new weights (`mvc commit` or `mvc add` records them)
   new.safetensors
 other files, as git sees them
@@ -271,4 +271,42 @@ fn the_variables_of_git_are_honoured() {
         .ok();
     sandbox.mvc_in(&outside, &["checkout", "main"]).ok();
     sandbox.assert_seed("model.safetensors", 3);
+}
+
+#[test]
+fn one_bad_metrics_file_hides_nothing_else() {
+    let sandbox = Sandbox::three();
+    sandbox.write("metrics.json", "{bad");
+    sandbox.git(&["add", "metrics.json"]).ok();
+    sandbox.git(&["commit", "-qm", "bad"]).ok();
+    let bad = sandbox.rev("HEAD");
+    sandbox
+        .mvc(&["commit", "--allow-empty", "-m", "empty"])
+        .ok();
+    sandbox.write("metrics.json", r#"{"accuracy": 0.5}"#);
+    sandbox.mvc(&["commit", "-m", "good"]).ok();
+    sandbox
+        .mvc(&["log", "--metrics"])
+        .ok()
+        .prints("accuracy")
+        .prints("v1")
+        .says(&bad[..10]);
+    sandbox
+        .mvc(&["show", &bad])
+        .ok()
+        .says("cannot read the metrics");
+    sandbox
+        .mvc(&["diff", "v1", &bad])
+        .ok()
+        .says("cannot read the metrics");
+}
+
+#[test]
+fn conflict_markers_in_the_configuration_are_called_so() {
+    let sandbox = Sandbox::three();
+    sandbox.write("mvc.toml", "mvc = 1\n<<<<<<< HEAD\ntrack = []\n=======\n");
+    sandbox
+        .mvc(&["status"])
+        .fails(Kind::Conflict)
+        .says("mvc.toml has conflict markers, the first in line 2");
 }

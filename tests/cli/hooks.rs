@@ -93,7 +93,7 @@ fn weights_are_not_staged_into_git() {
     s.git(&["commit", "-m", "x"])
         .code(1)
         .says("weights are staged into git: model.safetensors")
-        .says("git restore --staged");
+        .says("git rm --cached model.safetensors && mvc add model.safetensors");
     s.git(&["restore", "--staged", "."]).ok();
     s.mvc(&["add", "other.safetensors"]).ok();
     s.git(&["commit", "-q", "-m", "x"]).ok();

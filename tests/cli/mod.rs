@@ -16,6 +16,7 @@ mod history;
 mod hooks;
 mod init;
 mod json;
+mod lost;
 mod restore;
 mod shards;
 mod sidecars;

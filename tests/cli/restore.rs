@@ -25,7 +25,7 @@ changed, not staged (`mvc commit` records them, `mvc restore` gives them up)
     sandbox.mvc(&["status"]).ok().stdout_is(snapbox::str![[r#"
 on branch main
 changed, not staged (`mvc commit` records them, `mvc restore` gives them up)
-  deleted: model.safetensors
+  deleted: model.safetensors  (`mvc commit -a` records that, `mvc restore` brings it back)
 
 "#]]);
     sandbox.mvc(&["restore", "model.safetensors.mvc"]).ok();

@@ -14,7 +14,7 @@ pub use layer::{Conv2d, Dim, Flatten, Gelu, Layer, Norm, Pool, Prefix};
 use super::kind::{Failure, Kind};
 use super::path::{PathError, RepoPath};
 use super::patterns::{FilePatterns, PatternError};
-use super::text::printable;
+use super::text::{conflict_marker, printable};
 
 /// The file's name, at the top of the work tree.
 pub const FILE: &str = "mvc.toml";
@@ -34,6 +34,12 @@ pub enum ConfigError {
     /// It is no UTF-8 text.
     #[error("mvc.toml is not UTF-8 text")]
     Encoding,
+    /// A merge left its marks in it.
+    #[error("mvc.toml has conflict markers, the first in line {line}")]
+    Conflict {
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// A newer mvc wrote it.
     #[error("mvc.toml has layout {0}, and this mvc reads layout {VERSION}")]
     Newer(u64),
@@ -62,6 +68,7 @@ impl Failure for ConfigError {
     fn kind(&self) -> Kind {
         match self {
             Self::Newer(_) => Kind::Unsupported,
+            Self::Conflict { .. } => Kind::Conflict,
             Self::Toml(_)
             | Self::Encoding
             | Self::Path { .. }
@@ -76,6 +83,10 @@ impl Failure for ConfigError {
             Self::Toml(e) => e
                 .span()
                 .map(|span| format!("see byte {} of mvc.toml", span.start)),
+            Self::Conflict { .. } => Some(
+                "settle it, then `git add mvc.toml`; `git checkout --ours mvc.toml` takes one side"
+                    .into(),
+            ),
             Self::Encoding | Self::Path { .. } | Self::Pattern(_) | Self::Contradiction { .. } => {
                 None
             }
@@ -278,6 +289,9 @@ impl Config {
     /// Reads and checks the text of an `mvc.toml`.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::Encoding)?;
+        if let Some(line) = conflict_marker(text) {
+            return Err(ConfigError::Conflict { line });
+        }
         // The version first, so that a newer file is called newer and not malformed.
         let version: Version = toml::from_str(text).map_err(Box::new)?;
         if let Some(newer) = version.mvc.filter(|version| *version > VERSION) {

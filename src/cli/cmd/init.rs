@@ -45,6 +45,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
             .iter()
             .filter_map(hook_step)
             .for_each(|line| ui.note(line));
+        if let Some(why) = &report.no_hooks {
+            ui.warn(format!(
+                "no hooks were installed, so plain git will not bring weights: {why}; see `mvc help hooks`"
+            ));
+        }
         if report.created_git || !report.changed.is_empty() {
             ui.note("next: `mvc track '*.safetensors'` says which files hold weights");
         }

@@ -1,4 +1,4 @@
-use crate::cli::render::files::{incomplete, outcome};
+use crate::cli::render::files::{incomplete, outcome, reconciled};
 use crate::cli::{Context, Outcome};
 use crate::ops::restore;
 
@@ -27,12 +27,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     };
     let report = restore::run(&ws, &options, &context.progress())?;
     context.show("restore", &report, |ui, report| {
+        reconciled(ui, &report.reconciled);
         outcome(ui, &report.written, &[], report.bytes);
+        let sidecars = report.sidecars.iter().filter(|_| report.written.is_empty());
         report
             .plain
             .iter()
+            .chain(sidecars)
             .for_each(|path| ui.print(format!("  restored {path}")));
-        if report.written.is_empty() && report.plain.is_empty() && report.unrestored.is_empty() {
+        let nothing = report.written.is_empty()
+            && report.plain.is_empty()
+            && report.sidecars.is_empty()
+            && report.unrestored.is_empty();
+        if nothing && report.reconciled.written.is_empty() {
             ui.note("nothing differed");
         }
     })?;

@@ -36,6 +36,9 @@ pub(crate) fn report(ui: &Ui, report: &Report, stat: bool) {
     for config in &report.configs {
         values(ui, config);
     }
+    if let Some(problem) = &report.unreadable {
+        ui.warn(problem.as_str());
+    }
     if !report.metrics.is_empty() {
         ui.print(Line::new().styled(Style::Heading, "metrics"));
         ui.table(&history::metrics(&report.metrics, true).indent(2));

@@ -36,6 +36,9 @@ pub(crate) fn checked_out(ui: &Ui, report: &checkout::Report) {
         .kept
         .iter()
         .for_each(|path| ui.print(format!("  kept {path}, with its uncommitted changes")));
+    if let Some(complaint) = &report.complaint {
+        ui.warn(format!("git moved, and then failed: {complaint}"));
+    }
 }
 
 /// Weights of the version are not in the work tree, although everything that could be done was done.

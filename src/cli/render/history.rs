@@ -35,7 +35,9 @@ fn version(ui: &Ui, version: &log::Version) {
         let (style, word) = match what {
             What::New => (Style::Added, "new"),
             What::Deleted => (Style::Removed, "removed"),
-            What::Modified | What::Conflict | What::Unstaged => (Style::Changed, "changed"),
+            What::Modified | What::Conflict | What::Unstaged | What::Mode => {
+                (Style::Changed, "changed")
+            }
         };
         ui.print(Line::new().styled(style, format!("    {word} {path}")));
     }
@@ -168,6 +170,9 @@ pub(crate) fn show_version(ui: &Ui, version: &Version) {
     if !values.is_empty() {
         ui.print("");
         ui.table(&metrics(&values, false));
+    }
+    for problem in &version.unreadable {
+        ui.warn(problem.as_str());
     }
     for (suite, claim) in &version.claims.0 {
         ui.print("");

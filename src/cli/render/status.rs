@@ -120,6 +120,7 @@ fn section(ui: &Ui, title: &str, entries: &[Entry], style: Style) {
             What::Deleted => "deleted",
             What::Conflict => "conflict",
             What::Unstaged => "sidecar not staged",
+            What::Mode => "mode changed",
         };
         let mut line = Line::new().styled(style, format!("  {word}: {}", entry.path));
         if let Some(pending) = &entry.pending {

@@ -15,7 +15,7 @@ use super::reconcile;
 use super::sides::{Side, SideFile};
 use super::workspace::Workspace;
 use crate::base::patterns::TensorGlob;
-use crate::base::text::printable;
+use crate::base::text::{chain, printable};
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
 pub use crate::model::stats::Stats;
 use crate::model::{Manifest, weights_id};
@@ -52,6 +52,8 @@ pub struct Report {
     pub configs: Vec<configs::File>,
     /// Metrics that differ.
     pub metrics: Vec<Moved>,
+    /// Why metrics cannot be compared, where that is so.
+    pub unreadable: Option<String>,
     /// What was brought in line first.
     pub reconciled: reconcile::Report,
 }
@@ -60,7 +62,7 @@ impl Report {
     /// True where anything differs, of what was asked for.
     pub fn differs(&self) -> bool {
         let weights = self.weights.iter().any(|weights| weights.differs);
-        weights || !self.configs.is_empty() || !self.metrics.is_empty()
+        weights || !self.configs.is_empty() || !self.metrics.is_empty() || self.unreadable.is_some()
     }
 }
 
@@ -130,6 +132,7 @@ fn files(
         same_tensors: false,
         configs: Vec::new(),
         metrics: Vec::new(),
+        unreadable: None,
         reconciled: reconcile::Report::default(),
     };
     Ok((report, ask.picked(&a.manifest) + ask.picked(&b.manifest)))
@@ -170,13 +173,17 @@ fn sides(
         same,
         configs: Vec::new(),
         metrics: Vec::new(),
+        unreadable: None,
         reconciled: reconcile::Report::default(),
     };
     if ask.glob.is_none() {
         let folders: BTreeSet<&str> = old.keys().chain(new.keys()).map(RepoPath::folder).collect();
         report.configs = configs::compare(ws, before, after, &folders, &keep)?;
         if only.is_empty() {
-            report.metrics = moved_metrics(ws, before, after)?;
+            match moved_metrics(ws, before, after) {
+                Ok(moved) => report.metrics = moved,
+                Err(e) => report.unreadable = Some(chain(&e)),
+            }
         }
     }
     Ok((report, picked))

@@ -76,9 +76,19 @@ impl Git {
             .map(drop)
     }
 
-    /// Gives a branch another name.
-    pub fn rename_branch(&self, old: &str, new: &str) -> Result<()> {
-        let args = ["branch", "--move", branch_name(old)?, branch_name(new)?];
-        self.write(args, None, Talk::Capture).map(drop)
+    /// The local branch that HEAD was on before, as in `@{-1}`; `None` where it was on none, or there is no before.
+    pub fn branch_before(&self, which: &str) -> Result<Option<String>> {
+        let args = [
+            "rev-parse",
+            "--quiet",
+            "--verify",
+            "--symbolic-full-name",
+            "--end-of-options",
+            which,
+        ];
+        let name = self
+            .ask(args, b"")?
+            .and_then(|out| String::from_utf8(out).ok());
+        Ok(name.and_then(|name| Some(name.trim_end().strip_prefix("refs/heads/")?.to_owned())))
     }
 }

@@ -40,6 +40,8 @@ impl Git {
     /// Switches. Changed files that the target would overwrite are refused, and so are *ignored* files, which git
     /// overwrites by default: weights are ignored files. `force` throws away changes of tracked files, and
     /// overwrites ignored ones too.
+    ///
+    /// An error does not say that HEAD stayed: the exit code of the user's `post-checkout` hook is git's.
     pub fn switch(&self, target: Target<'_>, force: bool, talk: Talk) -> Result<()> {
         let mut args: Vec<String> = ["switch", "--quiet", "--no-guess"].map(String::from).into();
         args.push(
@@ -68,7 +70,6 @@ impl Git {
                 ]);
             }
         }
-        // HEAD moved or it did not; hooks may say no after the fact, and their exit code is git's.
         self.write(args, None, talk).map(drop)
     }
 

@@ -185,8 +185,7 @@ fn switching_tagging_branching() {
         ]
     );
     git.delete_tag("v1").expect("deleted");
-    git.branch("other", &first).expect("made");
-    git.rename_branch("other", "another").expect("renamed");
+    git.branch("another", &first).expect("made");
     let branches = repo.branches().expect("read");
     let shown: Vec<_> = branches
         .iter()
