@@ -126,10 +126,7 @@ fn outline(ws: &Workspace, path: &RepoPath) -> Result<Manifest> {
     let opened = weights::open(ws, path)?;
     let scanned = scan(&opened.source, path.name(), How { opaque: false })
         .during(|| format!("cannot read {path}"))?;
-    let none = ObjectId::of(b"");
-    let spans = vec![none; scanned.tiling.spans().len()];
-    let views = vec![none; scanned.tiling.gathers().len()];
-    Ok(scanned.tiling.with_ids(&spans, &views))
+    Ok(weights::outline(scanned.tiling))
 }
 
 /// One line where some shards are of one version and some of another, and no version has them all.

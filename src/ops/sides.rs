@@ -276,6 +276,14 @@ impl SideFile {
         }
     }
 
+    /// Fails where its sidecar lists other tensors than the file has.
+    pub fn agrees(&self, ws: &Workspace, path: &RepoPath) -> Result<()> {
+        match &self.bytes {
+            Bytes::Store => tracked::agrees(ws, path, &self.manifest),
+            Bytes::File { source, .. } => tracked::describes(path, &self.manifest, source.as_ref()),
+        }
+    }
+
     /// Whether it lies in the store, and not in the work tree.
     pub fn is_stored(&self) -> bool {
         matches!(self.bytes, Bytes::Store)

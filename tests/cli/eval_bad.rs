@@ -2,7 +2,7 @@
 
 use mvc::base::Kind;
 
-use crate::support::{Sandbox, Weights};
+use crate::support::{Output, Sandbox, Weights};
 
 const MODEL: &str = "model.safetensors";
 const DATA: &str = "rows.safetensors";
@@ -96,6 +96,11 @@ fn edit(sandbox: &Sandbox, file: &str, from: &str, to: &str) {
     let text = sandbox.text(file);
     assert!(text.contains(from), "{file} has no {from:?}");
     sandbox.write(file, text.replace(from, to));
+}
+
+#[track_caller]
+fn without_pass(output: Output) -> Output {
+    output.prints_no("pass")
 }
 
 #[test]
@@ -398,4 +403,85 @@ fn a_flipped_bit_in_the_store_never_passes() {
         }
     }
     assert!(found > 6, "{found} of 12 were noticed");
+}
+
+#[test]
+fn a_sidecar_that_calls_tensors_by_other_names_never_passes() {
+    let sandbox = with_layers("{ linear = \"fc1\" }, \"relu\", { linear = \"fc2\" }");
+    let net = |[first, second]: [&str; 2]| {
+        Weights::seeded(1)
+            .f32(&format!("{first}.weight"), &[8, 8])
+            .f32(&format!("{second}.weight"), &[8, 8])
+            .bytes()
+    };
+    sandbox.write(MODEL, net(["fc1", "fc2"]));
+    sandbox.mvc(&["eval", "--record"]).ok();
+    commit(&sandbox, "v1");
+    sandbox.write(MODEL, net(["fc2", "fc1"]));
+    commit(&sandbox, "v2");
+    sandbox.mvc(&["eval", "v2"]).code(3).prints("other weights");
+    // The names of the first version, groups and all, over the bytes of the second: the key is the claim's.
+    let sidecar = "model.safetensors.mvc";
+    let swapped = sandbox.text(sidecar).replace("\"fc1", "\"fc0");
+    let swapped = swapped.replace("\"fc2", "\"fc1").replace("\"fc0", "\"fc2");
+    sandbox.write(sidecar, swapped);
+    sandbox
+        .git(&["commit", "--quiet", "--no-verify", "-am", "v3"])
+        .ok();
+    // Where no stamp says which sidecar the file was written for, it is read, and every byte is right.
+    sandbox.remove(".git/mvc/state");
+    for args in [&["eval", "HEAD"][..], &["eval"]] {
+        without_pass(sandbox.mvc(args))
+            .fails(Kind::BadInput)
+            .says("model.safetensors.mvc does not describe its file");
+    }
+    sandbox.mvc(&["eval", "v1"]).ok();
+}
+
+#[test]
+fn a_checkpoints_sidecar_that_lies_never_passes() {
+    let sandbox = with_layers("{ linear = \"embed\" }");
+    sandbox.mvc(&["track", "*.pth"]).ok();
+    edit(&sandbox, "mvc.toml", MODEL, "model.pth");
+    sandbox.remove(MODEL);
+    let state = crate::support::root().join("fixtures/torch/state.pth");
+    sandbox.write("model.pth", std::fs::read(state).expect("a fixture"));
+    sandbox.write(
+        DATA,
+        Weights::seeded(9)
+            .f32("x", &[20, 3])
+            .i64("y", &[20], 4)
+            .bytes(),
+    );
+    sandbox.mvc(&["eval", "--record"]).ok();
+    commit(&sandbox, "v1");
+    sandbox.mvc(&["eval", "v1"]).ok();
+    let good = sandbox.text("model.pth.mvc");
+    let forged = |view: &str| {
+        let line = good.lines().find(|line| line.starts_with(view));
+        let line = line.expect("a view of a storage");
+        good.replace(
+            line,
+            &format!("{}{}", &line[..line.len() - 64], "7".repeat(64)),
+        )
+    };
+    let swapped = good.replace("blocks.0.q", "blocks.0.x");
+    let swapped = swapped.replace("blocks.0.k", "blocks.0.q");
+    for (what, text) in [
+        ("the id of a view", forged("view \"embed.weight\"")),
+        ("one that nothing uses", forged("view \"blocks.1.turned\"")),
+        ("names", swapped.replace("blocks.0.x", "blocks.0.k")),
+    ] {
+        assert_ne!(text, good, "{what}");
+        sandbox.write("model.pth.mvc", text);
+        sandbox
+            .git(&["commit", "--quiet", "--no-verify", "-am", what])
+            .ok();
+        sandbox.remove(".git/mvc/state");
+        for args in [&["eval", "HEAD"][..], &["eval"]] {
+            without_pass(sandbox.mvc(args))
+                .fails(Kind::BadInput)
+                .says("model.pth.mvc does not describe its file");
+        }
+    }
 }
