@@ -42,7 +42,7 @@ fn with_layers(layers: &str) -> Sandbox {
 }
 
 /// A small BERT: four numbers per text, as a head makes them.
-fn bert() -> Sandbox {
+pub(super) fn bert() -> Sandbox {
     let sandbox = with_layers("");
     let toml = sandbox.text("mvc.toml");
     let toml = toml.replace(
@@ -55,6 +55,18 @@ fn bert() -> Sandbox {
     );
     sandbox.write("config.json", BERT);
     sandbox.write("tokenizer.json", r#"{"model": {"vocab": {"a": 0}}}"#);
+    sandbox.write(MODEL, encoder().bytes());
+    let head = Weights::seeded(4).f32("weight", &[4, 8]).f32("bias", &[4]);
+    sandbox.write("head.safetensors", head.bytes());
+    let data = Weights::seeded(5)
+        .i64("ids", &[10, 5], 16)
+        .i64("y", &[10], 4);
+    sandbox.write(DATA, data.i64("mask", &[10, 5], 2).bytes());
+    sandbox
+}
+
+/// The tensors of its encoder.
+pub(super) fn encoder() -> Weights {
     let mut weights = Weights::seeded(3)
         .f32("embeddings.word_embeddings.weight", &[16, 8])
         .f32("embeddings.position_embeddings.weight", &[6, 8])
@@ -76,23 +88,16 @@ fn bert() -> Sandbox {
             .f32(&format!("{name}.weight"), shape)
             .f32(&format!("{name}.bias"), &shape[..1]);
     }
-    sandbox.write(MODEL, weights.bytes());
-    let head = Weights::seeded(4).f32("weight", &[4, 8]).f32("bias", &[4]);
-    sandbox.write("head.safetensors", head.bytes());
-    let data = Weights::seeded(5)
-        .i64("ids", &[10, 5], 16)
-        .i64("y", &[10], 4);
-    sandbox.write(DATA, data.i64("mask", &[10, 5], 2).bytes());
-    sandbox
+    weights
 }
 
-fn commit(sandbox: &Sandbox, name: &str) {
+pub(super) fn commit(sandbox: &Sandbox, name: &str) {
     sandbox.git(&["add", "-A"]).ok();
     sandbox.mvc(&["commit", "-m", name]).ok();
     sandbox.mvc(&["tag", name]).ok();
 }
 
-fn edit(sandbox: &Sandbox, file: &str, from: &str, to: &str) {
+pub(super) fn edit(sandbox: &Sandbox, file: &str, from: &str, to: &str) {
     let text = sandbox.text(file);
     assert!(text.contains(from), "{file} has no {from:?}");
     sandbox.write(file, text.replace(from, to));

@@ -3,7 +3,7 @@
 use crate::base::config::{Model, Suite};
 use crate::base::text::{count, printable};
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
-use crate::eval::claim::{Key, is_tokenizer, tokenizer_id};
+use crate::eval::claim::{Key, is_tokenizer, tokenizer_id, weights_with_head};
 use crate::eval::{Architecture, architecture, suite};
 use crate::model::{shards, weights_id};
 use crate::ops::error::{During, Error, Result};
@@ -83,13 +83,15 @@ impl Subject {
 
     /// The key of a claim about this; `None` without data.
     pub(super) fn key(&self) -> Option<Key> {
-        let files = self
-            .files
-            .iter()
-            .chain(&self.head)
-            .map(|(path, file)| (path, &file.manifest));
+        let id = |files: &[(RepoPath, SideFile)]| {
+            weights_id(files.iter().map(|(path, file)| (path, &file.manifest)))
+        };
+        let model = id(&self.files);
         Some(Key {
-            weights: weights_id(files),
+            weights: match &self.head {
+                Some(head) => weights_with_head(model, id(std::slice::from_ref(head))),
+                None => model,
+            },
             architecture: self.architecture.id(),
             tokenizer: self.tokenizer,
             suite: suite::id(&self.suite),
