@@ -68,6 +68,10 @@ fn each_layer_agrees_with_pytorchs_definition() {
         x,
         (&[3, 2], &map(|v| 1.0 / (1.0 + (-v).exp()))),
     );
+    // Small ones are not rounded to 0, and large ones overflow to it.
+    let small: (&[u64], &[f32]) = (&[1, 2], &[-30.0, -200.0]);
+    let far = distance("'sigmoid'", &none, small, (&[1, 2], &[9.357_623e-14, 0.0]));
+    assert!(far.expect("computed") < 1e-19);
     close("{dropout=0.5}", &none, x, (&[3, 2], x.1));
     // PyTorch's values: nn.GELU() and nn.GELU("tanh") of -1 and 2.
     close(
