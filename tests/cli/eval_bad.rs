@@ -110,7 +110,8 @@ fn without_pass(output: Output) -> Output {
 
 #[test]
 fn weights_that_do_not_fit() {
-    let sandbox = with_layers("{ linear = \"fc\" }");
+    // The tanh makes a one of an infinity.
+    let sandbox = with_layers("{ linear = \"fc\" }, \"tanh\"");
     let refused = |weights: Weights, said: &str| {
         sandbox.write(MODEL, weights.bytes());
         let refused = sandbox.mvc(&["eval", "--record"]);
@@ -139,14 +140,16 @@ fn weights_that_do_not_fit() {
         .mvc(&["eval", "--record"])
         .fails(Kind::Unsupported)
         .says("the tensor `fc.weight` has dtype I64");
-    // A NaN fails, though candle's ReLU would swallow it.
-    let nan = f32::NAN.to_le_bytes().repeat(4);
-    let broken = Weights::seeded(1).f32("fc.weight", &[4, 8]);
-    sandbox.write(MODEL, broken.raw("fc.bias", "F32", &[4], nan).bytes());
-    sandbox
-        .mvc(&["eval", "--record"])
-        .code(1)
-        .prints("weights that are no numbers (NaN) in `fc.bias`");
+    // A NaN or an infinity fails, though a layer may make a number of it.
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let broken = Weights::seeded(1).f32("fc.weight", &[4, 8]);
+        let bytes = value.to_le_bytes().repeat(4);
+        sandbox.write(MODEL, broken.raw("fc.bias", "F32", &[4], bytes).bytes());
+        sandbox
+            .mvc(&["eval", "--record"])
+            .code(1)
+            .prints("weights that are NaN or infinite in `fc.bias`");
+    }
     let half = net(1).bytes();
     sandbox.write(MODEL, &half[..half.len() - 5]);
     sandbox

@@ -131,10 +131,10 @@ fn failures(measured: &Measured, rows: &[Row]) -> Vec<String> {
             .collect();
         names.join(", ")
     };
-    if !measured.nan_weights.is_empty() {
+    if !measured.non_finite.is_empty() {
         reasons.push(format!(
-            "weights that are no numbers (NaN) in {}",
-            quoted(&measured.nan_weights)
+            "weights that are NaN or infinite in {}",
+            quoted(&measured.non_finite)
         ));
     }
     if measured.nan > 0 {
@@ -332,7 +332,7 @@ mod tests {
         };
         assert_eq!(verdict(&nan, "", &here), Verdict::Fail);
         let broken = Measured {
-            nan_weights: vec!["w".into()],
+            non_finite: vec!["w".into()],
             ..measured()
         };
         assert_eq!(verdict(&broken, "", &here), Verdict::Fail);
