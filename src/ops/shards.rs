@@ -9,6 +9,7 @@ use super::sides::Side;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
+use crate::base::fs::FsError;
 use crate::base::text::chain;
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::shards::{self, Index, Problem};
@@ -77,12 +78,23 @@ fn indexes(ws: &Workspace, here: &TrackedFiles) -> Result<BTreeSet<RepoPath>> {
     let mut found = BTreeSet::new();
     for folder in folders {
         if ws.root().join(folder).is_dir() {
-            let files = Side::Worktree.plain_files(ws, folder)?;
-            found.extend(
-                files
-                    .into_iter()
-                    .filter(|file| file.name().ends_with(shards::SUFFIX)),
-            );
+            let files = plain_files(ws, folder)?;
+            let indexes = files.into_iter();
+            found.extend(indexes.filter(|file| file.name().ends_with(shards::SUFFIX)));
+        }
+    }
+    Ok(found)
+}
+
+/// The plain files that lie directly in a folder of the work tree; `""` is the top.
+fn plain_files(ws: &Workspace, folder: &str) -> Result<Vec<RepoPath>> {
+    let full = ws.root().join(folder);
+    let fail = |e| FsError::new("list", &full, e);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&full).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if entry.file_type().map_err(fail)?.is_file() {
+            found.extend(RepoPath::below(ws.root(), &entry.path()).ok());
         }
     }
     Ok(found)

@@ -1,6 +1,10 @@
 //! What a claim speaks of: whatever a metric depends on is in its key, and in the version.
 
-use super::eval_bad::{bert, commit, encoder};
+use std::os::unix::fs::symlink;
+
+use mvc::base::Kind;
+
+use super::eval_bad::{bert, commit, edit, encoder};
 use crate::support::Weights;
 
 #[test]
@@ -31,4 +35,53 @@ fn which_tensors_are_the_heads_is_in_the_key() {
         .mvc(&["eval", "v2"])
         .code(3)
         .prints("the claim speaks of another weights");
+}
+
+#[test]
+fn links_and_devices_are_refused_on_both_sides() {
+    let sandbox = bert();
+    sandbox.mvc(&["eval", "--record"]).ok();
+    commit(&sandbox, "v1");
+    for file in ["config.json", "tokenizer.json", "rows.safetensors"] {
+        let elsewhere = sandbox.dir().with_file_name("tmp").join(file);
+        std::fs::rename(sandbox.path(file), &elsewhere).expect("ours");
+        symlink(&elsewhere, sandbox.path(file)).expect("ours");
+        let refused = sandbox.mvc(&["eval"]).fails(Kind::BadInput);
+        refused.says(&format!("{file} is a symbolic link"));
+        sandbox.git(&["add", file]).ok();
+        sandbox.git(&["commit", "--quiet", "-m", file]).ok();
+        let refused = sandbox.mvc(&["eval", "HEAD"]).fails(Kind::BadInput);
+        refused.says(&format!("{file} of HEAD is a symbolic link"));
+        sandbox.remove(file);
+        let made = std::process::Command::new("mkfifo")
+            .arg(sandbox.path(file))
+            .status();
+        if made.is_ok_and(|status| status.success()) {
+            let refused = sandbox.mvc(&["eval"]).fails(Kind::BadInput);
+            refused.says(&format!("{file} is not a regular file"));
+            sandbox.remove(file);
+        }
+        std::fs::rename(&elsewhere, sandbox.path(file)).expect("ours");
+        sandbox.git(&["commit", "--quiet", "-am", "back"]).ok();
+        sandbox.mvc(&["eval", "HEAD"]).ok();
+    }
+}
+
+#[test]
+fn data_behind_a_linked_folder_is_refused_on_both_sides() {
+    let sandbox = bert();
+    edit(&sandbox, "mvc.toml", "data = \"rows", "data = \"deep/rows");
+    sandbox.write("deep/rows.safetensors", sandbox.read("rows.safetensors"));
+    sandbox.mvc(&["eval", "--record"]).ok();
+    commit(&sandbox, "v1");
+    let elsewhere = sandbox.dir().with_file_name("tmp").join("deep");
+    std::fs::rename(sandbox.path("deep"), &elsewhere).expect("ours");
+    symlink(&elsewhere, sandbox.path("deep")).expect("ours");
+    let refused = sandbox.mvc(&["eval"]).fails(Kind::BadInput);
+    refused.says("deep/rows.safetensors lies behind deep");
+    sandbox.git(&["add", "-A"]).ok();
+    sandbox.git(&["commit", "--quiet", "-m", "linked"]).ok();
+    let refused = sandbox.mvc(&["eval", "HEAD"]).fails(Kind::BadInput);
+    refused.says("deep/rows.safetensors of HEAD lies behind the link deep");
+    sandbox.mvc(&["eval", "v1"]).ok();
 }

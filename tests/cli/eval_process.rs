@@ -214,3 +214,23 @@ fn what_is_swapped_after_the_check_is_not_measured() {
     let report = measure(&sandbox, &[], real()).expect("as before");
     assert_eq!(report.verdict(), mvc::ops::Verdict::Pass);
 }
+
+#[test]
+fn data_that_does_not_fit_into_memory_is_the_childs_affair() {
+    let sandbox = claimed();
+    let file = std::fs::File::create(sandbox.path("rows.safetensors")).expect("ours");
+    file.set_len(1 << 30).expect("sparse");
+    let mvc = env!("CARGO_BIN_EXE_mvc");
+    let done = sandbox
+        .command(&find("sh"))
+        .args(["-c", &format!("ulimit -v 700000; exec '{mvc}' eval")])
+        .output()
+        .expect("started");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(
+        done.status.code(),
+        Some(Kind::Unsupported.exit_code().into()),
+        "{said}"
+    );
+    assert!(said.contains("the evaluating process failed"), "{said}");
+}

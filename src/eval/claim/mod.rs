@@ -81,8 +81,8 @@ pub fn weights_with_head(model: ObjectId, head: ObjectId) -> ObjectId {
         .finish()
 }
 
-/// The files beside a model that make up its tokenizer, whichever of them there are.
-const TOKENIZER: [&str; 11] = [
+/// The files in a model's folder that make up its tokenizer, whichever of them there are.
+pub const TOKENIZER: [&str; 11] = [
     "added_tokens.json",
     "merges.txt",
     "sentencepiece.bpe.model",
@@ -95,11 +95,6 @@ const TOKENIZER: [&str; 11] = [
     "vocab.json",
     "vocab.txt",
 ];
-
-/// True if a file of this name in a model's folder belongs to its tokenizer.
-pub fn is_tokenizer(name: &str) -> bool {
-    TOKENIZER.contains(&name)
-}
 
 /// The id of a tokenizer, of its files' names and the hashes of their bytes, in a domain of its own; none where
 /// there are no files. The order of the files is nothing.

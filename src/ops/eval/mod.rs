@@ -192,7 +192,7 @@ fn record(ws: &Workspace, suite: &str, claim: Claim) -> Result<()> {
 /// The claims of a side; none is recorded where the file is not there.
 fn claims(ws: &Workspace, side: &Side) -> Result<Claims> {
     let path = RepoPath::new(claim::FILE)?;
-    match side.read(ws, &path, claim::LIMIT)? {
+    match side.regular(ws, &path, claim::LIMIT)? {
         Some(bytes) => Ok(
             Claims::parse(&bytes).during(|| format!("cannot read {path} of {}", side.name()))?
         ),

@@ -241,9 +241,6 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
     let (name, suite) = found.first().copied().ok_or_else(absent)?;
     let (_, model) = models::of_suite(&config, name, suite)?;
     let subject = Subject::find(ws, &side, model, suite, progress)?;
-    let message = || format!("the suite's data {} is not there", suite.data);
-    let missing = || Error::refused(Kind::CannotCompare, message());
-    let bytes = subject.data.as_ref().ok_or_else(missing)?;
     // What was asked about may have been replaced since: a number of something else must not meet its claim.
     if subject.key().map(|key| key.id().to_string()) != Some(request.key) {
         return Err(Error::advised(
@@ -252,6 +249,7 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
             "run `mvc eval` again when nothing writes to them",
         ));
     }
+    let bytes = subject.data(ws)?;
     let weights = ModelTensors::new(ws, &subject.files)?;
     let heads: Vec<_> = subject.head.into_iter().collect();
     let head = match heads.is_empty() {
@@ -259,7 +257,7 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
         false => Some(ModelTensors::new(ws, &heads)?),
     };
     let head = head.as_ref().map(|head| head as &dyn crate::eval::Tensors);
-    let data = DataTensors::new(&suite.data, bytes)?;
+    let data = DataTensors::new(&suite.data, &bytes)?;
     Ok(measure(
         &subject.architecture,
         &weights,
