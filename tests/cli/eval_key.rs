@@ -85,3 +85,23 @@ fn data_behind_a_linked_folder_is_refused_on_both_sides() {
     refused.says("deep/rows.safetensors of HEAD lies behind the link deep");
     sandbox.mvc(&["eval", "v1"]).ok();
 }
+
+#[test]
+fn a_commit_has_the_tokenizer_that_its_claim_speaks_of() {
+    let sandbox = bert();
+    sandbox.write("notes.txt", "mine");
+    sandbox.mvc(&["eval", "--record"]).ok();
+    sandbox.mvc(&["commit", "-m", "v1"]).ok();
+    let files = sandbox.git(&["ls-files"]).ok().stdout;
+    assert!(
+        files.contains("tokenizer.json\n") && !files.contains("notes.txt"),
+        "{files}"
+    );
+    sandbox.mvc(&["eval", "HEAD"]).ok();
+    // A change of it is a part of the next version.
+    sandbox.write("tokenizer.json", "{}");
+    sandbox.write("vocab.txt", "a\n");
+    sandbox.mvc(&["eval", "--record"]).ok();
+    sandbox.mvc(&["commit", "-m", "v2"]).ok();
+    sandbox.mvc(&["eval", "HEAD", "HEAD~1"]).ok();
+}
