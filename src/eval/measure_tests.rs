@@ -345,7 +345,7 @@ fn the_cnn_scores_what_pytorch_measured() {
 }
 
 #[test]
-fn the_cnns_logits_are_pytorchs_and_a_batch_changes_nothing() {
+fn the_cnns_logits_are_pytorchs_and_a_batch_changes_the_last_bits_at_most() {
     let (Some(data), Some(logits), Some(weights)) = (
         workload("cnn/eval.safetensors"),
         workload("cnn/eval_logits_epoch10.safetensors"),

@@ -165,6 +165,11 @@ fn whatever_changes_is_named_and_never_passes() {
             "target = \"z\"\ntask = \"reference\"",
             "suite",
         ),
+        (
+            "target = \"y\"",
+            "target = \"y\"\ntask = \"classification\"\nbatch = 7",
+            "suite",
+        ),
     ] {
         let before = sandbox.text("mvc.toml");
         if what == "suite" {
