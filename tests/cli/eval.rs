@@ -310,7 +310,25 @@ fn gates_and_tolerances() {
     );
     sandbox
         .mvc(&["eval"])
-        .code(Kind::BadInput.exit_code().into());
+        .fails(Kind::BadInput)
+        .says("hint: measure anew with `mvc eval --record`");
+    sandbox
+        .mvc(&["eval", "--record"])
+        .ok()
+        .says("it is written anew, without the claims that it had");
+    sandbox.mvc(&["eval"]).ok();
+    // What is no damage is not written over.
+    for (from, to, kind) in [
+        ("mvc = 1", "mvc = 2", Kind::Unsupported),
+        ("mvc = 1", "=======\nmvc = 1", Kind::Conflict),
+    ] {
+        let good = sandbox.text("mvc.evals.toml");
+        edit(&sandbox, "mvc.evals.toml", from, to);
+        let bad = sandbox.text("mvc.evals.toml");
+        sandbox.mvc(&["eval", "--record"]).fails(kind);
+        assert_eq!(sandbox.text("mvc.evals.toml"), bad);
+        sandbox.write("mvc.evals.toml", good);
+    }
 }
 
 #[test]
