@@ -98,6 +98,10 @@ fn a_process_that_dies_or_lies_is_no_answer() {
             "echo first >&2; echo 'out of luck' >&2; exit 3",
             "out of luck",
         ),
+        (
+            "echo 'out of luck' >&2; echo 'note: run with a backtrace' >&2; echo >&2; exit 3",
+            "exit status: 3: out of luck",
+        ),
         ("exit 0", "it said nothing"),
         ("echo pass", "it begins with something else"),
         (
@@ -187,6 +191,10 @@ fn a_process_that_may_use_too_little_memory_says_what_to_do() {
     sandbox.mvc(&["eval", "--time", "0"]).fails(Kind::Usage);
     sandbox
         .mvc(&["eval", "HEAD~1", "--memory", "4", "--time", "60"])
+        .ok();
+    let most = u64::MAX.to_string();
+    sandbox
+        .mvc(&["eval", "HEAD~1", "--memory", &most, "--time", &most])
         .ok();
 }
 

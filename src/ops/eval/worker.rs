@@ -112,13 +112,14 @@ impl Worker {
             .stderr
             .take()
             .map(|pipe| std::thread::spawn(move || drain(pipe)));
-        let deadline = Instant::now() + Duration::from_secs(self.seconds);
+        // A limit beyond all clocks is none.
+        let deadline = Instant::now().checked_add(Duration::from_secs(self.seconds));
         let status = loop {
             let ended = child.try_wait().map_err(|e| self.broken(&e.to_string()))?;
             if let Some(status) = ended {
                 break status;
             }
-            let late = Instant::now() > deadline;
+            let late = deadline.is_some_and(|deadline| Instant::now() > deadline);
             if late || progress.cancelled() {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -147,7 +148,10 @@ impl Worker {
         };
         let (answer, said) = (text(stdout), text(stderr));
         if answer.is_empty() || (!status.success() && !answer.starts_with(FAILED)) {
-            let last = said.lines().last().unwrap_or("it said nothing");
+            // A panic ends in advice of Rust's own, which explains nothing.
+            let mut lines = said.lines().rev().map(str::trim);
+            let last = lines.find(|line| !line.is_empty() && !line.starts_with("note:"));
+            let last = last.unwrap_or("it said nothing");
             return Err(self.broken(&format!("it ended with {status}: {}", printable(last))));
         }
         Ok(answer)
