@@ -105,3 +105,20 @@ fn a_commit_has_the_tokenizer_that_its_claim_speaks_of() {
     sandbox.mvc(&["commit", "-m", "v2"]).ok();
     sandbox.mvc(&["eval", "HEAD", "HEAD~1"]).ok();
 }
+
+#[test]
+fn a_head_in_the_models_own_file_is_used() {
+    let sandbox = bert();
+    edit(
+        &sandbox,
+        "mvc.toml",
+        "head.safetensors",
+        "model.safetensors",
+    );
+    let weights = encoder().f32("weight", &[4, 8]).f32("bias", &[4]);
+    sandbox.write("model.safetensors", weights.f32("old", &[1]).bytes());
+    sandbox
+        .mvc(&["eval", "--record"])
+        .ok()
+        .says("not used by the architecture: `old`, `pooler.dense.weight`\n");
+}

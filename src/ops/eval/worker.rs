@@ -1,5 +1,6 @@
 //! The evaluating process: started for each measurement, limited, and believed only as far as its answer reads.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::subject::Subject;
 use super::tensors::{DataTensors, ModelTensors};
 use crate::base::text::{chain, count, printable};
-use crate::base::{Failure, Kind, Progress};
+use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::eval::claim::Key;
 use crate::eval::limits::Limits;
-use crate::eval::{EvalError, Measured, measure};
+use crate::eval::{EvalError, Measured, Tensors, measure};
 use crate::ops::error::{Error, Result};
 use crate::ops::models;
-use crate::ops::sides::Side;
+use crate::ops::sides::{Side, SideFile};
 use crate::ops::workspace::Workspace;
 
 /// The longest answer that is read.
@@ -260,14 +261,34 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
         true => None,
         false => Some(ModelTensors::new(ws, &heads)?),
     };
-    let head = head.as_ref().map(|head| head as &dyn crate::eval::Tensors);
     let data = DataTensors::new(&suite.data, &bytes)?;
-    Ok(measure(
+    let mut measured = measure(
         &subject.architecture,
         &weights,
-        head,
+        head.as_ref().map(|head| head as &dyn Tensors),
         suite,
         &data,
         progress,
-    )?)
+    )?;
+    let own = |(path, _): &(RepoPath, SideFile)| subject.files.iter().any(|(file, _)| file == path);
+    if let Some(head) = head.filter(|_| heads.iter().any(own)) {
+        let of_head = head.names().into_iter().collect();
+        measured.extra = of_both(&measured.extra, &of_head);
+    }
+    Ok(measured)
+}
+
+/// The tensors that nothing uses where the head lies in one of the model's own files: those of that file are listed
+/// once for each of the two, and what one of them uses only once.
+fn of_both(extra: &[String], of_head: &HashSet<String>) -> Vec<String> {
+    let mut times: BTreeMap<&String, usize> = BTreeMap::new();
+    extra
+        .iter()
+        .for_each(|name| *times.entry(name).or_default() += 1);
+    let unused = |(name, times): &(&String, usize)| *times > 1 || !of_head.contains(*name);
+    times
+        .into_iter()
+        .filter(unused)
+        .map(|(name, _)| name.clone())
+        .collect()
 }
