@@ -111,6 +111,13 @@ pub fn check(suite: &Suite) -> Result<()> {
 /// that a claim's key has by content. All the rest is in it, the batch size too: sums over other batches differ in
 /// their last bits, and the tolerance is 0 where none is named.
 pub fn id(suite: &Suite) -> ObjectId {
+    IdHasher::in_domain("mvc 1 suite")
+        .update(canonical(suite).as_bytes())
+        .finish()
+}
+
+/// The text that the id hashes, to the byte as `docs/eval.md` has it.
+pub(super) fn canonical(suite: &Suite) -> String {
     // Taken apart by name, so that a new field does not compile until it is decided here.
     let Suite {
         model: _,
@@ -130,9 +137,7 @@ pub fn id(suite: &Suite) -> ObjectId {
         "target": target,
         "batch": batch,
     });
-    IdHasher::in_domain("mvc 1 suite")
-        .update(canonical.to_string().as_bytes())
-        .finish()
+    canonical.to_string()
 }
 
 #[cfg(test)]
