@@ -21,7 +21,7 @@ impl Measured {
             let _ = writeln!(out, "metric {value:?} {}", quote(name));
         }
         let lists = [
-            ("nan-weights", &self.nan_weights),
+            ("non-finite", &self.non_finite),
             ("undefined", &self.undefined),
             ("extra", &self.extra),
         ];
@@ -67,7 +67,7 @@ impl Measured {
                         return Err(bad("a metric twice"));
                     }
                 }
-                "nan-weights" => measured.nan_weights.push(name(rest)?),
+                "non-finite" => measured.non_finite.push(name(rest)?),
                 "undefined" => measured.undefined.push(name(rest)?),
                 "extra" => measured.extra.push(name(rest)?),
                 _ => return Err(bad("a line means nothing")),
@@ -89,7 +89,7 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
             nan: 2,
-            nan_weights: vec!["w\"".into()],
+            non_finite: vec!["w\"".into()],
             undefined: vec!["mse".into()],
             extra: vec!["é🦀".into()],
         };

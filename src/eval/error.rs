@@ -54,6 +54,15 @@ pub enum EvalError {
         /// What is needed, as a clause.
         wanted: &'static str,
     },
+    /// A tensor holds a number that F32 does not.
+    #[error(
+        "the tensor `{}` holds a number beyond F32, in which all is computed",
+        printable(tensor)
+    )]
+    Beyond {
+        /// Its name.
+        tensor: String,
+    },
     /// The suite's data has no tensor of that name.
     #[error("the data has no tensor `{}`, only {}", printable(tensor), some(known))]
     NoData {
@@ -122,7 +131,10 @@ impl Failure for EvalError {
             | Self::Shape { .. }
             | Self::Data { .. }
             | Self::Layer { .. } => Kind::BadInput,
-            Self::Unsupported { .. } | Self::Dtype { .. } | Self::Disabled => Kind::Unsupported,
+            Self::Unsupported { .. }
+            | Self::Dtype { .. }
+            | Self::Beyond { .. }
+            | Self::Disabled => Kind::Unsupported,
             Self::NoData { .. } => Kind::NotFound,
             Self::Read { source, .. } => source.0.kind(),
             Self::Limit { .. } => Kind::Io,
@@ -144,6 +156,7 @@ impl Failure for EvalError {
             | Self::Lacking(_)
             | Self::Shape { .. }
             | Self::Dtype { .. }
+            | Self::Beyond { .. }
             | Self::NoData { .. }
             | Self::Data { .. }
             | Self::Layer { .. }

@@ -38,7 +38,7 @@ pub fn measure(
     let outputs = outputs(&network, &input, suite.batch, progress)?;
     let mut measured = scored(suite, &outputs, &target)?;
     measured.extra = loaded.fit.extra;
-    measured.nan_weights = loaded.nan;
+    measured.non_finite = loaded.non_finite;
     Ok(measured)
 }
 

@@ -13,8 +13,8 @@ pub struct Measured {
     pub metrics: BTreeMap<String, f64>,
     /// Output numbers that are not a number; with one of them nothing passes.
     pub nan: u64,
-    /// Tensors of the weights that hold a NaN; with one of them nothing passes.
-    pub nan_weights: Vec<String>,
+    /// Tensors of the weights that hold a NaN or an infinity; with one of them nothing passes.
+    pub non_finite: Vec<String>,
     /// Metrics that came out infinite or as no number; with one of them nothing passes.
     pub undefined: Vec<String>,
     /// Tensors of the weights that nothing used.

@@ -57,10 +57,48 @@ mod tests {
         let config = Config::parse(text.as_bytes()).expect(&text);
         assert_eq!((config.model.len(), config.eval.len()), (2, 1));
         super::suite::check(&config.eval["digits"]).expect("good");
-        for name in ["cnn", "topics"] {
-            let json = br#"{"model_type":"bert","vocab_size":9,"hidden_size":2,"num_hidden_layers":1,"num_attention_heads":1,
-                "intermediate_size":4,"max_position_embeddings":8}"#;
-            super::Architecture::from(&config.model[name], Some(json)).expect(name);
+        let json = br#"{"model_type":"bert","vocab_size":9,"hidden_size":2,"num_hidden_layers":1,"num_attention_heads":1,
+            "intermediate_size":4,"max_position_embeddings":8}"#;
+        let [cnn, topics] = ["cnn", "topics"]
+            .map(|name| super::Architecture::from(&config.model[name], Some(json)).expect(name));
+        // What an id hashes is on the page to the byte, for a reader in another language.
+        let suite = &config.eval["digits"];
+        let hash = crate::base::ObjectId::of(json).to_string();
+        for text in [
+            cnn.canonical(),
+            cnn.id().to_string(),
+            topics.canonical().replace(&hash, "<64 hex digits>"),
+            super::suite::canonical(suite),
+            super::suite::id(suite).to_string(),
+        ] {
+            assert!(
+                page.contains(&format!("{text}\n")),
+                "not in docs/eval.md: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_ids_as_the_docs_say() {
+        let layers =
+            r#"{ layer_norm = "n", eps = EPS }, { max_pool2d = 2 }, { gelu = { tanh = true } }"#;
+        for (eps, written) in [
+            ("0.0", "0.0"),
+            ("1e-5", "0.00001"),
+            ("9.9e-6", "9.9e-6"),
+            ("1e-12", "1e-12"),
+            ("1.0", "1.0"),
+            ("1e15", "1000000000000000.0"),
+            ("1e16", "1e+16"),
+        ] {
+            let layers = layers.replace("EPS", eps);
+            let text = format!("[model.m]\nweights = 'w'\nlayers = [{layers}]");
+            let config = Config::parse(text.as_bytes()).expect(&text);
+            let architecture = super::Architecture::from(&config.model["m"], None).expect(eps);
+            let wanted = format!(
+                r#"{{"kind":"sequential","layers":[{{"layer":"layer_norm","prefix":"n","eps":{written}}},{{"layer":"max_pool2d","size":2,"stride":null}},{{"layer":"gelu","tanh":true}}]}}"#
+            );
+            assert_eq!(architecture.canonical(), wanted);
         }
     }
 }

@@ -25,7 +25,19 @@ pub(crate) fn floats(from: &dyn Tensors, name: &str) -> Result<(Vec<u64>, Vec<f3
     let (dtype, shape, bytes) = raw(from, name)?;
     let values = match dtype {
         Dtype::F32 => each(&bytes, f32::from_le_bytes),
-        Dtype::F64 => each(&bytes, |b| f64::from_le_bytes(b) as f32),
+        Dtype::F64 => {
+            let wide = each(&bytes, f64::from_le_bytes);
+            // An infinity that nobody wrote down must not be computed with.
+            if wide
+                .iter()
+                .any(|v| v.is_finite() && !(*v as f32).is_finite())
+            {
+                return Err(EvalError::Beyond {
+                    tensor: name.to_owned(),
+                });
+            }
+            wide.into_iter().map(|value| value as f32).collect()
+        }
         Dtype::F16 => each(&bytes, |b| half::f16::from_le_bytes(b).to_f32()),
         Dtype::BF16 => each(&bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
         Dtype::U64 => each(&bytes, |b| u64::from_le_bytes(b) as f32),
@@ -152,6 +164,15 @@ mod tests {
                 .to_string()
                 .contains("F8_E4M3")
         );
+        let far = one(Dtype::F64, &[1], &1e300f64.to_le_bytes());
+        assert!(
+            floats(&far, "t")
+                .expect_err("far")
+                .to_string()
+                .contains("beyond F32")
+        );
+        let infinite = one(Dtype::F64, &[1], &f64::INFINITY.to_le_bytes());
+        assert_eq!(floats(&infinite, "t").expect("as it is").1, [f32::INFINITY]);
         let missing = integers(&odd, "u").expect_err("missing").to_string();
         assert_eq!(missing, "the data has no tensor `u`, only `t`");
     }

@@ -89,13 +89,10 @@ mod tests {
 
     #[test]
     fn a_file_of_the_safetensors_library_is_met_byte_for_byte() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../shared/workload/cnn/epoch01.safetensors"
-        );
-        let Ok(theirs) = std::fs::read(path) else {
+        let Some(path) = crate::model::testing::workload("cnn/epoch01.safetensors") else {
             return;
         };
+        let theirs = std::fs::read(path).expect("readable");
         let tensors = Memory::read(&theirs).0.into_iter();
         let tensors: Vec<_> = tensors
             .map(|(name, (dtype, shape, bytes))| Tensor {

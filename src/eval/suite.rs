@@ -107,9 +107,17 @@ pub fn check(suite: &Suite) -> Result<()> {
 
 /// The suite's id: a hash, in a domain of its own, of what it measures.
 ///
-/// Tolerance, gate and batch size decide nothing about what is measured. The model's name and the data's path
-/// are names of things that a claim's key has by content. All the rest is in it.
+/// Tolerances and gates decide nothing about what is measured. The model's name and the data's path are names of things
+/// that a claim's key has by content. All the rest is in it, the batch size too: sums over other batches differ in
+/// their last bits, and the tolerance is 0 where none is named.
 pub fn id(suite: &Suite) -> ObjectId {
+    IdHasher::in_domain("mvc 1 suite")
+        .update(canonical(suite).as_bytes())
+        .finish()
+}
+
+/// The text that the id hashes, to the byte as `docs/eval.md` has it.
+pub(super) fn canonical(suite: &Suite) -> String {
     // Taken apart by name, so that a new field does not compile until it is decided here.
     let Suite {
         model: _,
@@ -120,17 +128,16 @@ pub fn id(suite: &Suite) -> ObjectId {
         target,
         tolerance: _,
         gate: _,
-        batch: _,
+        batch,
     } = suite;
     let canonical = serde_json::json!({
         "task": task,
         "input": input,
         "mask": mask,
         "target": target,
+        "batch": batch,
     });
-    IdHasher::in_domain("mvc 1 suite")
-        .update(canonical.to_string().as_bytes())
-        .finish()
+    canonical.to_string()
 }
 
 #[cfg(test)]
@@ -183,7 +190,8 @@ pub(crate) mod tests {
     fn the_id_is_of_what_is_measured() {
         let base = "task='classification'\ninput='x'\ntarget='y'\n";
         let with = |more: &str| id(&suite(&format!("{base}{more}")));
-        assert_eq!(with(""), with("tolerance = { accuracy = 0.1 }\nbatch = 7"));
+        assert_eq!(with(""), with("tolerance = { accuracy = 0.1 }\nbatch = 32"));
+        assert_ne!(with(""), with("batch = 7"));
         assert_ne!(with(""), with("mask = 'm'"));
         assert_ne!(with(""), id(&suite(&base.replace("'x'", "'z'"))));
         assert_ne!(

@@ -20,7 +20,7 @@ pub mod verdict;
 pub mod view;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use format::{How, Scanned, Tiling, scan, tile_as};
 pub use identity::weights_id;

@@ -13,7 +13,7 @@ use super::tracked::{self, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
 use super::{add, blocks, hook, reconcile, shards, track};
-use crate::base::config::{self, Config};
+use crate::base::config::{self, Config, Layer};
 use crate::base::{Failure, Kind, Progress, RepoPath, fs};
 use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
 
@@ -216,7 +216,8 @@ fn weights_of(ws: &Workspace, config: &Config) -> Result<(Vec<RepoPath>, Vec<Rep
     Ok((present, gone))
 }
 
-/// The files that go with every version: mvc's own, metrics, and what models name in `with`.
+/// The files that go with every version: mvc's own, metrics, and of models their configuration, their tokenizer and
+/// what they name in `with`.
 fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
     let mut paths = Vec::new();
     let named = config.model.values().any(|model| !model.with.is_empty());
@@ -225,6 +226,7 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
     } else {
         Vec::new()
     };
+    let weights = config.patterns()?;
     for own in [
         config::FILE,
         ".gitignore",
@@ -243,6 +245,16 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
         if let Some(config) = super::models::config_path(model)? {
             paths.push(config);
         }
+        // Ids mean something through the tokenizer alone, so it is in the key of every claim about the model.
+        let embeds = |layer: &Layer| matches!(layer, Layer::Embedding(_));
+        let layers = model.layers.as_deref();
+        if layers.is_none_or(|layers| layers.iter().any(embeds)) {
+            for name in crate::eval::claim::TOKENIZER {
+                let file = super::models::inside(&super::models::folder(model)?, name)?;
+                let plain = !add::is_large(ws, &file) && !weights.matches(&file);
+                paths.extend(plain.then_some(file));
+            }
+        }
         paths.extend(super::models::companions(model, &visible)?);
         if let Some(weights) = &model.weights
             && weights.ends_with(".json")
@@ -251,9 +263,8 @@ fn belonging(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
         }
     }
     paths.retain(|path| {
-        ws.on_disk(path)
-            .symlink_metadata()
-            .is_ok_and(|stat| stat.is_file())
+        let stat = ws.on_disk(path).symlink_metadata();
+        stat.is_ok_and(|stat| stat.is_file()) && path.blocked_by(ws.root()).is_none()
     });
     Ok(paths)
 }

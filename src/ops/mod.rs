@@ -28,6 +28,7 @@ pub mod log;
 pub mod materialise;
 pub mod metrics;
 pub mod models;
+mod plain;
 pub mod reconcile;
 pub mod refs;
 pub mod restore;

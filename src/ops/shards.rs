@@ -9,6 +9,7 @@ use super::sides::Side;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
+use crate::base::fs::FsError;
 use crate::base::text::chain;
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::shards::{self, Index, Problem};
@@ -77,12 +78,23 @@ fn indexes(ws: &Workspace, here: &TrackedFiles) -> Result<BTreeSet<RepoPath>> {
     let mut found = BTreeSet::new();
     for folder in folders {
         if ws.root().join(folder).is_dir() {
-            let files = Side::Worktree.plain_files(ws, folder)?;
-            found.extend(
-                files
-                    .into_iter()
-                    .filter(|file| file.name().ends_with(shards::SUFFIX)),
-            );
+            let files = plain_files(ws, folder)?;
+            let indexes = files.into_iter();
+            found.extend(indexes.filter(|file| file.name().ends_with(shards::SUFFIX)));
+        }
+    }
+    Ok(found)
+}
+
+/// The plain files that lie directly in a folder of the work tree; `""` is the top.
+fn plain_files(ws: &Workspace, folder: &str) -> Result<Vec<RepoPath>> {
+    let full = ws.root().join(folder);
+    let fail = |e| FsError::new("list", &full, e);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&full).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if entry.file_type().map_err(fail)?.is_file() {
+            found.extend(RepoPath::below(ws.root(), &entry.path()).ok());
         }
     }
     Ok(found)
@@ -126,10 +138,7 @@ fn outline(ws: &Workspace, path: &RepoPath) -> Result<Manifest> {
     let opened = weights::open(ws, path)?;
     let scanned = scan(&opened.source, path.name(), How { opaque: false })
         .during(|| format!("cannot read {path}"))?;
-    let none = ObjectId::of(b"");
-    let spans = vec![none; scanned.tiling.spans().len()];
-    let views = vec![none; scanned.tiling.gathers().len()];
-    Ok(scanned.tiling.with_ids(&spans, &views))
+    Ok(weights::outline(scanned.tiling))
 }
 
 /// One line where some shards are of one version and some of another, and no version has them all.

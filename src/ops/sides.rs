@@ -66,38 +66,6 @@ impl Side {
         }
     }
 
-    /// The plain files that lie directly in a folder, sorted; `""` is the top.
-    pub fn plain_files(&self, ws: &Workspace, folder: &str) -> Result<Vec<RepoPath>> {
-        let mut files: Vec<RepoPath> = match self {
-            Self::Commit { id, .. } => {
-                let here =
-                    |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-                ws.repo()
-                    .files(id, &here)?
-                    .into_iter()
-                    .map(|file| file.path)
-                    .collect()
-            }
-            Self::Worktree => {
-                let full = ws.root().join(folder);
-                let fail = |e| FsError::new("list", &full, e);
-                let mut found = Vec::new();
-                for entry in std::fs::read_dir(&full).map_err(fail)? {
-                    let entry = entry.map_err(fail)?;
-                    let is_file = entry.file_type().map_err(fail)?.is_file();
-                    found.extend(
-                        is_file
-                            .then(|| RepoPath::below(ws.root(), &entry.path()).ok())
-                            .flatten(),
-                    );
-                }
-                found
-            }
-        };
-        files.sort();
-        Ok(files)
-    }
-
     /// A plain file of this side; `None` where it has none.
     pub fn read(&self, ws: &Workspace, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>> {
         match self {
@@ -273,6 +241,14 @@ impl SideFile {
                     _ => Err(Error::Changed(path.clone())),
                 }
             }
+        }
+    }
+
+    /// Fails where its sidecar lists other tensors than the file has.
+    pub fn agrees(&self, ws: &Workspace, path: &RepoPath) -> Result<()> {
+        match &self.bytes {
+            Bytes::Store => tracked::agrees(ws, path, &self.manifest),
+            Bytes::File { source, .. } => tracked::describes(path, &self.manifest, source.as_ref()),
         }
     }
 

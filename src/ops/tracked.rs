@@ -1,18 +1,18 @@
 //! Tracked weights: the sidecars of a work tree, an index or a commit, and what each says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 
 use super::error::{During, Error, Result};
 use super::state::{Stamp, State};
+use super::weights;
 use super::workspace::Workspace;
-use crate::base::{Kind, ObjectId, RepoPath, fs};
-use crate::model::Segment;
-use crate::model::manifest::{self, Manifest, Sidecar};
+use crate::base::{Kind, ObjectId, ReadAt, RepoPath, fs};
+use crate::model::format::FormatError;
+use crate::model::manifest::{self, Entry, Format, Manifest, ManifestError, Piece, Sidecar};
+use crate::model::{How, scan};
 use crate::repo::{BlobId, CommitId};
-use crate::store::Writer;
-
-/// The longest header that is read; safetensors allows 100 MB.
-const HEADER_LIMIT: u64 = 128 << 20;
+use crate::store::{StoreError, Writer};
 
 /// What a sidecar's name adds to its weights file's.
 pub const SUFFIX: &str = ".mvc";
@@ -169,17 +169,96 @@ pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result
     }
 }
 
-/// Fails where a sidecar lists other tensors than the file's own header, as the store holds it: its bytes may all
-/// be there, and their names be another's. A header that is missing or damaged is found as the object it is.
+/// Fails where a sidecar lists other tensors than the file itself, as the store holds it: its bytes may all be
+/// there, and their names be another's. Bytes that are missing or damaged are found as the objects they are.
 pub fn agrees(ws: &Workspace, weights: &RepoPath, manifest: &Manifest) -> Result<()> {
-    let Some(Segment::Literal { id, .. }) = manifest.segments.first() else {
-        return Ok(());
+    describes(weights, manifest, &Spliced::new(ws, manifest))
+}
+
+/// [`agrees`] for a file whose bytes lie anywhere.
+pub fn describes(weights: &RepoPath, manifest: &Manifest, file: &dyn ReadAt) -> Result<()> {
+    let checked = match manifest.format {
+        Format::Opaque => Ok(()),
+        Format::Safetensors => manifest.check_header(file),
+        Format::Torch => check_torch(manifest, file),
     };
-    match ws.store().read(id, HEADER_LIMIT) {
-        Ok(header) => manifest
-            .check_header(&header)
-            .during(|| format!("{} does not describe its file", sidecar_path(weights))),
-        Err(_) => Ok(()),
+    match checked {
+        Err(ManifestError::Header(error)) if is_of_store(&error) => Ok(()),
+        checked => {
+            checked.during(|| format!("{} does not describe its file", sidecar_path(weights)))
+        }
+    }
+}
+
+/// True for an error of reading that the store gave.
+fn is_of_store(error: &FormatError) -> bool {
+    match error {
+        FormatError::Read(error) => error.get_ref().is_some_and(|e| e.is::<StoreError>()),
+        FormatError::Safetensors(_) => false,
+    }
+}
+
+/// Every name of a checkpoint's sidecar has to be the file's own. The file may have more: a later mvc may see more in
+/// the same bytes.
+fn check_torch(manifest: &Manifest, file: &dyn ReadAt) -> std::result::Result<(), ManifestError> {
+    // By content, whatever it is called by now.
+    let scanned = scan(file, "a.pt", How { opaque: false });
+    let scanned = scanned.map_err(|error| ManifestError::Header(Box::new(error)))?;
+    let of_file: HashMap<String, Entry> = weights::outline(scanned.tiling)
+        .tensors()
+        .into_iter()
+        .map(|entry| (entry.name.clone(), entry))
+        .collect();
+    let same = |entry: &Entry| {
+        of_file.get(&entry.name).is_some_and(|found| {
+            (&found.dtype, &found.shape) == (&entry.dtype, &entry.shape)
+                && found.location.offset == entry.location.offset
+                && found.location.strides == entry.location.strides
+        })
+    };
+    match manifest.tensors().into_iter().find(|entry| !same(entry)) {
+        None => Ok(()),
+        Some(entry) => Err(ManifestError::Disagrees { name: entry.name }),
+    }
+}
+
+/// A weights file as the store holds it: the objects of its segments, one after the other.
+struct Spliced<'a> {
+    ws: &'a Workspace,
+    /// Where each object ends in the file, and its id.
+    ends: Vec<(u64, ObjectId)>,
+}
+
+impl<'a> Spliced<'a> {
+    fn new(ws: &'a Workspace, manifest: &Manifest) -> Self {
+        let pieces = manifest.pieces();
+        let end = |piece: Piece<'_>| (piece.offset + piece.segment.bytes(), piece.segment.id());
+        Self {
+            ws,
+            ends: pieces.map(end).collect(),
+        }
+    }
+}
+
+impl ReadAt for Spliced<'_> {
+    fn len(&self) -> u64 {
+        self.ends.last().map_or(0, |(end, _)| *end)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let (mut rest, mut at) = (buffer, offset);
+        let mut index = self.ends.partition_point(|(end, _)| *end <= offset);
+        while !rest.is_empty() {
+            let Some((end, id)) = self.ends.get(index) else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            let begin = index.checked_sub(1).map_or(0, |before| self.ends[before].0);
+            let (front, back) = rest.split_at_mut(rest.len().min((end - at) as usize));
+            let object = self.ws.store().object(id).map_err(io::Error::other)?;
+            object.read_exact_at(front, at - begin)?;
+            (rest, at, index) = (back, *end, index + 1);
+        }
+        Ok(())
     }
 }
 

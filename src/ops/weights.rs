@@ -240,6 +240,14 @@ pub fn describe(
     Ok((tiling.with_ids(&ids, &views), notes))
 }
 
+/// What a file holds as far as its header says: its ids are none.
+pub fn outline(tiling: Tiling) -> Manifest {
+    let none = ObjectId::of(b"");
+    let spans = vec![none; tiling.spans().len()];
+    let views = vec![none; tiling.gathers().len()];
+    tiling.with_ids(&spans, &views)
+}
+
 /// What was done to store a weights file.
 pub struct Stored {
     /// What it holds.

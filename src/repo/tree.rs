@@ -24,6 +24,13 @@ pub struct TreeFile {
     pub executable: bool,
 }
 
+/// Where the way to a path ends.
+struct End<'a> {
+    path: &'a str,
+    mode: gix::objs::tree::EntryMode,
+    id: gix::ObjectId,
+}
+
 impl Repo {
     /// The files of a commit whose paths `keep` picks, in git's order. Symbolic links, submodules and paths that are
     /// not UTF-8 are no files here. A kept path that mvc will not touch, or that is there twice, is an error.
@@ -50,32 +57,61 @@ impl Repo {
 
     /// The file of a commit at this path, without its content.
     pub fn file_entry(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<TreeFile>> {
+        let found = self.end_of(commit, path)?;
+        Ok(found
+            .filter(|end| end.mode.is_blob() && end.path == path.as_str())
+            .map(|end| TreeFile {
+                path: path.clone(),
+                blob: BlobId::new(end.id),
+                executable: end.mode.is_executable(),
+            }))
+    }
+
+    /// The symbolic link or submodule of a commit that this path names or lies behind.
+    pub fn link(&self, commit: &CommitId, path: &RepoPath) -> Result<Option<String>> {
+        let found = self.end_of(commit, path)?;
+        Ok(found
+            .filter(|end| !end.mode.is_blob())
+            .map(|end| end.path.to_owned()))
+    }
+
+    /// The first thing on the way to a path that is no folder.
+    fn end_of<'a>(&self, commit: &CommitId, path: &'a RepoPath) -> Result<Option<End<'a>>> {
         let gix = self.gix();
+        let path = path.as_str();
         let mut folder = self.root_tree(&gix, commit)?;
-        let mut names = path.as_str().split('/').peekable();
-        while let Some(name) = names.next() {
+        let mut start = 0;
+        loop {
             let tree = find_tree(&gix, folder)?;
             let decoded = tree
                 .decode()
                 .map_err(RepoError::reading(format!("commit {commit}")))?;
-            let last = names.peek().is_none();
-            let entry = decoded
-                .entries
-                .iter()
-                .find(|entry| entry.filename == name.as_bytes() && (entry.mode.is_tree() != last));
-            let Some(entry) = entry else {
-                return Ok(None);
+            let end = path[start..].find('/').map_or(path.len(), |at| start + at);
+            let last = end == path.len();
+            let named = |entry: &&gix::objs::tree::EntryRef<'_>| {
+                entry.filename == &path.as_bytes()[start..end]
             };
-            if last {
-                return Ok(entry.mode.is_blob().then(|| TreeFile {
-                    path: path.clone(),
-                    blob: BlobId::new(entry.oid.to_owned()),
-                    executable: entry.mode.is_executable(),
-                }));
+            // A folder on the way, and anything else at its end: no folder is a file.
+            let mut entries = decoded.entries.iter().filter(named);
+            let entry = entries
+                .clone()
+                .find(|entry| entry.mode.is_tree() != last)
+                .or_else(|| entries.find(|entry| !entry.mode.is_tree()));
+            match entry {
+                None => return Ok(None),
+                Some(entry) if entry.mode.is_tree() => {
+                    folder = entry.oid.to_owned();
+                    start = end + 1;
+                }
+                Some(entry) => {
+                    return Ok(Some(End {
+                        path: &path[..end],
+                        mode: entry.mode,
+                        id: entry.oid.to_owned(),
+                    }));
+                }
             }
-            folder = entry.oid.to_owned();
         }
-        Ok(None)
     }
 
     /// The content of a file in git, proven to be what its name says; longer than `limit` is an error before

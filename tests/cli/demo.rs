@@ -70,9 +70,13 @@ fn as_json_it_is_one_report_and_the_repository_around_it_stays_alone() {
     // As a hook of the outer repository would run it.
     let sandbox = sandbox.env("GIT_DIR", &outer);
     let told = sandbox
-        .mvc(&["demo", "inner", "--epochs", "2", "--json"])
+        .mvc(&["demo", "in ner/it's", "--epochs", "2", "--json"])
         .ok();
     let report = told.json();
+    // Whoever copies what is shown meets the folder that was named.
+    let shown = r"'in ner/it'\''s'";
+    assert_eq!(report["steps"][0]["command"], format!("mvc init {shown}"));
+    assert_eq!(report["next"][0]["command"], format!("cd {shown}"));
     assert_eq!(report["schema"], "mvc.demo/1");
     assert_eq!(report["versions"].as_array().map(Vec::len), Some(2));
     let verdicts: Vec<_> = report["steps"]
@@ -84,7 +88,7 @@ fn as_json_it_is_one_report_and_the_repository_around_it_stays_alone() {
         .collect();
     assert_eq!(verdicts, ["pass", "pass", "pass", "fail"]);
     assert!(!sandbox.has("mvc.toml") && !sandbox.has(".git/mvc/packs"));
-    assert!(sandbox.has("inner/.git"));
+    assert!(sandbox.has("in ner/it's/.git"));
 }
 
 #[test]

@@ -165,6 +165,11 @@ fn whatever_changes_is_named_and_never_passes() {
             "target = \"z\"\ntask = \"reference\"",
             "suite",
         ),
+        (
+            "target = \"y\"",
+            "target = \"y\"\ntask = \"classification\"\nbatch = 7",
+            "suite",
+        ),
     ] {
         let before = sandbox.text("mvc.toml");
         if what == "suite" {
@@ -255,9 +260,9 @@ fn gates_and_tolerances() {
         done
     };
     let (held, _) = with("gate = { accuracy = \">= 0\" }\n");
-    held.ok()
-        .prints(">= 0 holds")
-        .says("only the suite's gates");
+    held.code(3)
+        .prints("no claim is recorded: the suite's gates hold, and there is nothing to compare")
+        .prints(">= 0 holds");
     sandbox.remove("mvc.evals.toml");
     let (broken, record) = with("gate = { accuracy = \"> 1\" }\n");
     broken.code(1).prints("and the suite's gate is > 1");
@@ -305,7 +310,25 @@ fn gates_and_tolerances() {
     );
     sandbox
         .mvc(&["eval"])
-        .code(Kind::BadInput.exit_code().into());
+        .fails(Kind::BadInput)
+        .says("hint: measure anew with `mvc eval --record`");
+    sandbox
+        .mvc(&["eval", "--record"])
+        .ok()
+        .says("it is written anew, without the claims that it had");
+    sandbox.mvc(&["eval"]).ok();
+    // What is no damage is not written over.
+    for (from, to, kind) in [
+        ("mvc = 1", "mvc = 2", Kind::Unsupported),
+        ("mvc = 1", "=======\nmvc = 1", Kind::Conflict),
+    ] {
+        let good = sandbox.text("mvc.evals.toml");
+        edit(&sandbox, "mvc.evals.toml", from, to);
+        let bad = sandbox.text("mvc.evals.toml");
+        sandbox.mvc(&["eval", "--record"]).fails(kind);
+        assert_eq!(sandbox.text("mvc.evals.toml"), bad);
+        sandbox.write("mvc.evals.toml", good);
+    }
 }
 
 #[test]

@@ -98,6 +98,10 @@ fn a_process_that_dies_or_lies_is_no_answer() {
             "echo first >&2; echo 'out of luck' >&2; exit 3",
             "out of luck",
         ),
+        (
+            "echo 'out of luck' >&2; echo 'note: run with a backtrace' >&2; echo >&2; exit 3",
+            "exit status: 3: out of luck",
+        ),
         ("exit 0", "it said nothing"),
         ("echo pass", "it begins with something else"),
         (
@@ -188,6 +192,10 @@ fn a_process_that_may_use_too_little_memory_says_what_to_do() {
     sandbox
         .mvc(&["eval", "HEAD~1", "--memory", "4", "--time", "60"])
         .ok();
+    let most = u64::MAX.to_string();
+    sandbox
+        .mvc(&["eval", "HEAD~1", "--memory", &most, "--time", &most])
+        .ok();
 }
 
 #[test]
@@ -213,4 +221,24 @@ fn what_is_swapped_after_the_check_is_not_measured() {
     }
     let report = measure(&sandbox, &[], real()).expect("as before");
     assert_eq!(report.verdict(), mvc::ops::Verdict::Pass);
+}
+
+#[test]
+fn data_that_does_not_fit_into_memory_is_the_childs_affair() {
+    let sandbox = claimed();
+    let file = std::fs::File::create(sandbox.path("rows.safetensors")).expect("ours");
+    file.set_len(1 << 30).expect("sparse");
+    let mvc = env!("CARGO_BIN_EXE_mvc");
+    let done = sandbox
+        .command(&find("sh"))
+        .args(["-c", &format!("ulimit -v 700000; exec '{mvc}' eval")])
+        .output()
+        .expect("started");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(
+        done.status.code(),
+        Some(Kind::Unsupported.exit_code().into()),
+        "{said}"
+    );
+    assert!(said.contains("the evaluating process failed"), "{said}");
 }

@@ -11,6 +11,8 @@ mod eval;
 #[cfg(feature = "eval")]
 mod eval_bad;
 #[cfg(feature = "eval")]
+mod eval_key;
+#[cfg(feature = "eval")]
 mod eval_process;
 mod history;
 mod hooks;

@@ -171,14 +171,17 @@ impl Layer {
                 keys.join(", ")
             ));
         };
-        if let Some(value) = table.remove(*name) {
-            match (*main, value) {
-                ("", toml::Value::Table(parameters)) => table.extend(parameters),
-                ("", _) => return Err(format!("`{name}` takes no value: write \"{name}\"")),
-                (field, value) => {
-                    table.insert(field.to_owned(), value);
-                }
+        let parameters = match (*main, table.remove(*name)) {
+            (_, None) => toml::Table::new(),
+            ("", Some(toml::Value::Table(parameters))) => parameters,
+            ("", Some(_)) => return Err(format!("`{name}` takes no value: write \"{name}\"")),
+            (field, Some(value)) => toml::Table::from_iter([(field.to_owned(), value)]),
+        };
+        for (key, value) in parameters {
+            if table.contains_key(&key) {
+                return Err(format!("layer `{name}` has two values of `{key}`"));
             }
+            table.insert(key, value);
         }
         Self::build(name, table)
     }
@@ -284,6 +287,13 @@ mod tests {
                 .contains("exactly one key")
         );
         assert!(read(r#""linear""#).expect_err("bad").contains("prefix"));
+        for twice in [
+            r#"{ linear = "fc1", prefix = "x" }"#,
+            r#"{ softmax = 1, dim = 2 }"#,
+        ] {
+            let said = read(twice).expect_err(twice);
+            assert!(said.contains("two values of"), "{said}");
+        }
         assert!(read("3").expect_err("bad").contains("integer"));
     }
 }

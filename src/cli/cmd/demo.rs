@@ -26,6 +26,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     let program = context.program()?;
     let options = demo::Options {
+        typed: args.dir.to_string_lossy().into_owned(),
         epochs: args.epochs,
         seed: 0,
         program: Some(program.clone()),

@@ -52,8 +52,6 @@ pub enum Activation {
     Gelu,
     /// Its tanh approximation.
     GeluTanh,
-    /// `max(x, 0)`.
-    Relu,
 }
 
 impl Bert {
@@ -183,7 +181,7 @@ impl BertConfig {
             Some(value) => match value.as_str() {
                 Some("gelu" | "gelu_python") => Activation::Gelu,
                 Some("gelu_new" | "gelu_pytorch_tanh") => Activation::GeluTanh,
-                Some("relu") => Activation::Relu,
+                // Not "relu": candle's makes zeros of NaNs, and so a broken network look sound.
                 _ => return Err(unsupported("hidden_act", value)),
             },
         };
@@ -328,6 +326,7 @@ mod tests {
             ),
             ("\"is_decoder\":true", "is_decoder"),
             ("\"hidden_act\":\"silu\"", "silu"),
+            ("\"hidden_act\":\"relu\"", "relu"),
             ("\"model_type\":\"gpt2\"", "gpt2"),
             ("\"num_attention_heads\":7", "among 7 heads"),
             ("\"hidden_size\":-1", "`hidden_size`"),

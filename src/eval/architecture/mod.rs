@@ -105,15 +105,20 @@ impl Architecture {
     /// For layers that is their canonical JSON; for a BERT every byte of config.json, and the pooling, the
     /// normalisation and the head's tensor names beside it. Where files lie is no part of it.
     pub fn id(&self) -> ObjectId {
+        IdHasher::in_domain("mvc 1 architecture")
+            .update(self.canonical().as_bytes())
+            .finish()
+    }
+
+    /// The text that the id hashes, to the byte as `docs/eval.md` has it.
+    pub(super) fn canonical(&self) -> String {
         let canonical = match self {
             Self::Sequential(layers) => {
                 serde_json::json!({ "kind": "sequential", "layers": layers })
             }
             Self::Bert(bert) => bert.canonical(),
         };
-        IdHasher::in_domain("mvc 1 architecture")
-            .update(canonical.to_string().as_bytes())
-            .finish()
+        canonical.to_string()
     }
 
     /// The tensors it looks for in the model's weights; a head's are in [`Architecture::expected_head`].

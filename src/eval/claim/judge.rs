@@ -68,9 +68,8 @@ pub struct Row {
 
 /// Compares a measurement with what was claimed, and with the suite's gates.
 ///
-/// In this order: outputs that are no numbers, and gates that do not hold, fail. Without a claim the gates alone
-/// decide, and without a gate nothing can be compared. A claim of other content cannot be compared. Then every
-/// claimed metric has to be within its tolerance: if so it is a pass on any hardware; if not it is a failure in
+/// In this order: outputs that are no numbers, and gates that do not hold, fail. Without a claim nothing can be
+/// compared, whatever gates hold, and neither can a claim of other content. Then every claimed metric has to be within its tolerance: if so it is a pass on any hardware; if not it is a failure in
 /// the same class of hardware and cannot be compared in another.
 pub fn judge(
     claim: Option<&Claim>,
@@ -107,11 +106,14 @@ pub fn judge(
             Verdict::CannotCompare,
             vec![format!("the claim speaks of another {changed}")],
         )
-    } else if suite.gate.is_empty() {
-        (Verdict::CannotCompare, vec!["no claim is recorded".into()])
     } else {
-        notes.push("no claim is recorded: only the suite's gates were checked".into());
-        (Verdict::Pass, Vec::new())
+        let reason = match suite.gate.is_empty() {
+            true => "no claim is recorded",
+            false => {
+                "no claim is recorded: the suite's gates hold, and there is nothing to compare"
+            }
+        };
+        (Verdict::CannotCompare, vec![reason.into()])
     };
     Outcome {
         verdict,
@@ -131,10 +133,10 @@ fn failures(measured: &Measured, rows: &[Row]) -> Vec<String> {
             .collect();
         names.join(", ")
     };
-    if !measured.nan_weights.is_empty() {
+    if !measured.non_finite.is_empty() {
         reasons.push(format!(
-            "weights that are no numbers (NaN) in {}",
-            quoted(&measured.nan_weights)
+            "weights that are NaN or infinite in {}",
+            quoted(&measured.non_finite)
         ));
     }
     if measured.nan > 0 {
@@ -332,7 +334,7 @@ mod tests {
         };
         assert_eq!(verdict(&nan, "", &here), Verdict::Fail);
         let broken = Measured {
-            nan_weights: vec!["w".into()],
+            non_finite: vec!["w".into()],
             ..measured()
         };
         assert_eq!(verdict(&broken, "", &here), Verdict::Fail);
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_decide_where_nothing_is_claimed() {
+    fn gates_fail_where_nothing_is_claimed_and_prove_nothing() {
         let key = claim().key;
         let outcome = |more: &str| {
             judge(
@@ -376,8 +378,11 @@ mod tests {
             )
         };
         assert_eq!(outcome("").verdict, Verdict::CannotCompare);
-        let passed = outcome("gate = { accuracy = '>= 0.86' }");
-        assert_eq!((passed.verdict, passed.notes.len()), (Verdict::Pass, 1));
+        let held = outcome("gate = { accuracy = '>= 0.86' }");
+        assert_eq!(held.verdict, Verdict::CannotCompare);
+        assert!(held.reasons[0].contains("gates hold"), "{held:?}");
+        let gates: Vec<_> = held.rows.into_iter().filter_map(|row| row.gate).collect();
+        assert_eq!(gates, [(">= 0.86".to_owned(), true)]);
         let failed = outcome("gate = { accuracy = '>= 0.9' }");
         assert_eq!(failed.verdict, Verdict::Fail);
         assert!(

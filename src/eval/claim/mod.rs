@@ -29,7 +29,7 @@ pub const VERSION: u64 = 1;
 /// What a measurement speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Key {
-    /// The weights id over all weights files of the model, a head's included.
+    /// The weights id over all weights files of the model; of a model with a head, [`weights_with_head`].
     pub weights: ObjectId,
     /// [`super::Architecture::id`].
     pub architecture: ObjectId,
@@ -73,8 +73,16 @@ impl Key {
     }
 }
 
-/// The files beside a model that make up its tokenizer, whichever of them there are.
-const TOKENIZER: [&str; 11] = [
+/// The id of weights whose head has a file of its own, from the weights ids of the model's files and of the head's, in
+/// a domain of its own: which tensors are the head's is a part of what is computed.
+pub fn weights_with_head(model: ObjectId, head: ObjectId) -> ObjectId {
+    IdHasher::in_domain("mvc 1 weights with head")
+        .update(format!("model {model}\nhead {head}\n").as_bytes())
+        .finish()
+}
+
+/// The files in a model's folder that make up its tokenizer, whichever of them there are.
+pub const TOKENIZER: [&str; 11] = [
     "added_tokens.json",
     "merges.txt",
     "sentencepiece.bpe.model",
@@ -87,11 +95,6 @@ const TOKENIZER: [&str; 11] = [
     "vocab.json",
     "vocab.txt",
 ];
-
-/// True if a file of this name in a model's folder belongs to its tokenizer.
-pub fn is_tokenizer(name: &str) -> bool {
-    TOKENIZER.contains(&name)
-}
 
 /// The id of a tokenizer, of its files' names and the hashes of their bytes, in a domain of its own; none where
 /// there are no files. The order of the files is nothing.

@@ -137,7 +137,6 @@ fn candle_config(config: &BertConfig) -> bert::Config {
         hidden_act: match config.hidden_act {
             Activation::Gelu => bert::HiddenAct::Gelu,
             Activation::GeluTanh => bert::HiddenAct::GeluApproximate,
-            Activation::Relu => bert::HiddenAct::Relu,
         },
         max_position_embeddings: config.max_position_embeddings as usize,
         type_vocab_size: config.type_vocab_size as usize,

@@ -48,9 +48,9 @@ impl Network {
                 Self::Bert(Box::new(bert::Encoder::load(bert, weights, head.as_ref())?))
             }
         };
-        let mut nan = weights.nan.take();
-        nan.extend(head.iter().flat_map(|head| head.nan.take()));
-        Ok((network, Loaded { fit, nan }))
+        let mut non_finite = weights.non_finite.take();
+        non_finite.extend(head.iter().flat_map(|head| head.non_finite.take()));
+        Ok((network, Loaded { fit, non_finite }))
     }
 
     /// The number of ids there are, where ids go in.
@@ -73,30 +73,30 @@ impl Network {
 /// What was seen while weights were loaded.
 pub(crate) struct Loaded {
     pub(crate) fit: Fit,
-    /// Tensors that hold a NaN.
-    pub(crate) nan: Vec<String>,
+    /// Tensors that hold a NaN or an infinity.
+    pub(crate) non_finite: Vec<String>,
 }
 
 /// Weights on their way into candle, as F32.
 ///
-/// NaNs are noted here, since they need not come out again: candle's ReLU makes zeros of them.
+/// NaNs and infinities are noted here, since they need not come out again: a tanh makes a one of an infinity.
 struct Source<'a> {
     tensors: &'a dyn Tensors,
-    nan: RefCell<Vec<String>>,
+    non_finite: RefCell<Vec<String>>,
 }
 
 impl<'a> Source<'a> {
     fn new(tensors: &'a dyn Tensors) -> Self {
         Self {
             tensors,
-            nan: RefCell::default(),
+            non_finite: RefCell::default(),
         }
     }
 
     fn load(&self, name: &str) -> Result<Tensor> {
         let (shape, values) = floats(self.tensors, name)?;
-        if values.iter().any(|value| value.is_nan()) {
-            self.nan.borrow_mut().push(name.to_owned());
+        if !values.iter().all(|value| value.is_finite()) {
+            self.non_finite.borrow_mut().push(name.to_owned());
         }
         tensor(values, &shape)
     }

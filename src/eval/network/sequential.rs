@@ -139,8 +139,7 @@ impl Step {
             Layer::Gelu(gelu) if gelu.tanh => x.gelu(),
             Layer::Gelu(_) => x.gelu_erf(),
             Layer::Tanh => x.tanh(),
-            // By the tanh, which cannot overflow: 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2.
-            Layer::Sigmoid => ((x * 0.5)?.tanh()? * 0.5)? + 0.5,
+            Layer::Sigmoid => candle_nn::ops::sigmoid(x),
             Layer::Softmax(softmax) => {
                 candle_nn::ops::softmax(x, from_end(softmax.dim, dims.len()).unwrap_or_default())
             }

@@ -75,6 +75,8 @@ mod tests {
     #[test]
     fn the_file_is_whole() {
         assert_eq!(FILE.len(), 1797 * RECORD);
+        let about = include_str!("../../../fixtures/digits/README.md");
+        assert!(about.contains(&crate::base::ObjectId::of(FILE).to_string()));
         let (images, labels) = test();
         assert_eq!((images.len(), labels.len()), (360 * 3 * 28 * 28, 360));
         assert!(images.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
@@ -86,14 +88,10 @@ mod tests {
     fn the_test_images_are_the_ones_that_pytorch_saw() {
         use crate::eval::numbers::{floats, integers};
         use crate::eval::tensors::memory::Memory;
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../shared/workload/cnn/eval.safetensors"
-        );
-        let Ok(theirs) = std::fs::read(path) else {
+        let Some(path) = crate::model::testing::workload("cnn/eval.safetensors") else {
             return;
         };
-        let theirs = Memory::read(&theirs);
+        let theirs = Memory::read(&std::fs::read(path).expect("readable"));
         let (images, labels) = test();
         assert_eq!(integers(&theirs, "labels").expect("labels").1, labels);
         let (_, inputs) = floats(&theirs, "inputs").expect("inputs");

@@ -22,6 +22,8 @@ use story::{Story, WEIGHTS};
 /// What `demo` is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The folder as its user typed it, for the commands that are shown.
+    pub typed: String,
     /// Times that the training images are seen, a version for each; at least 2.
     pub epochs: u32,
     /// Where chance begins.
@@ -168,7 +170,7 @@ pub fn run(
     };
     story.told(
         "A folder for the model: a git repository that keeps weights beside git, not in it.",
-        Some(&format!("mvc init {}", shown(dir))),
+        Some(&format!("mvc init {}", for_shell(&options.typed))),
         Answer::Init(made),
     );
     story.prepare()?;
@@ -179,7 +181,7 @@ pub fn run(
     Ok(Report {
         versions: story.versions,
         steps: story.steps,
-        next: next(dir, &environment, options),
+        next: next(&environment, options),
         raw: usage.raw,
         stored: usage.stored,
         root,
@@ -226,12 +228,16 @@ fn alone(dir: &Path, environment: &Environment) -> Result<Environment> {
     })
 }
 
-fn shown(dir: &Path) -> String {
-    let name = dir.file_name().unwrap_or(dir.as_os_str());
-    name.to_string_lossy().into_owned()
+/// A word of a shell's command line, in quotes where it has to be.
+fn for_shell(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
-fn next(dir: &Path, environment: &Environment, options: &Options) -> Vec<Next> {
+fn next(environment: &Environment, options: &Options) -> Vec<Next> {
     let mut next = Vec::new();
     let mut add = |command: String, shows: &str| {
         next.push(Next {
@@ -239,10 +245,12 @@ fn next(dir: &Path, environment: &Environment, options: &Options) -> Vec<Next> {
             shows: shows.to_owned(),
         });
     };
-    add(format!("cd {}", shown(dir)), "the repository is yours now");
+    let folder = for_shell(&options.typed);
+    add(format!("cd {folder}"), "the repository is yours now");
     let home = options.program.as_deref().and_then(Path::parent);
     if let Some(home) = home.filter(|home| !environment.search_path().iter().any(|p| p == home)) {
-        let set = format!("export PATH=\"$PATH:{}\"", home.display());
+        let home = for_shell(&home.display().to_string());
+        let set = format!("export PATH=\"$PATH\":{home}");
         add(set, "`mvc` is not on your PATH yet");
     }
     let last = options.epochs;

@@ -14,7 +14,7 @@ use super::models;
 use super::reconcile;
 use super::sides::Side;
 use super::workspace::Workspace;
-use crate::base::{Kind, Progress, RepoPath};
+use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::eval::claim::{self, Claim, Claims, Environment, Outcome, Verdict};
 use subject::Subject;
 pub use worker::Worker;
@@ -95,7 +95,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let mut measurements = Vec::new();
     for side in &sides {
         let config = side.config(ws)?;
-        let claims = claims(ws, side)?;
+        let (claims, _) = claims(ws, side, options.record)?;
         for (name, suite) in models::suite(&config, options.suite.as_deref())
             .during(|| format!("cannot evaluate {}", side.name()))?
         {
@@ -172,30 +172,38 @@ fn one(
         metrics,
         environment: environment.clone(),
     };
-    let outcome = claim::judge(Some(&new), &key, &measured, &subject.suite, &environment);
+    let mut outcome = claim::judge(Some(&new), &key, &measured, &subject.suite, &environment);
     if outcome.verdict == Verdict::Pass {
-        record(ws, name, new)?;
+        outcome.notes.extend(record(ws, name, new)?);
     }
     Ok((measured.rows, outcome))
 }
 
-/// Writes a claim beside those of other suites.
-fn record(ws: &Workspace, suite: &str, claim: Claim) -> Result<()> {
+/// Writes a claim beside those of other suites. What is given back says why those are gone.
+fn record(ws: &Workspace, suite: &str, claim: Claim) -> Result<Option<String>> {
     let path = RepoPath::new(claim::FILE)?;
-    let mut claims = claims(ws, &Side::Worktree)?;
+    let (mut claims, lost) = claims(ws, &Side::Worktree, true)?;
     claims.0.insert(suite.to_owned(), claim);
-    Ok(ws
-        .fs()
-        .replace(&ws.on_disk(&path), claims.to_text().as_bytes(), 0o644)?)
+    ws.fs()
+        .replace(&ws.on_disk(&path), claims.to_text().as_bytes(), 0o644)?;
+    Ok(lost)
 }
 
-/// The claims of a side; none is recorded where the file is not there.
-fn claims(ws: &Workspace, side: &Side) -> Result<Claims> {
+/// The claims of a side; none is recorded where the file is not there. With `anew` there are none in a file that is
+/// damaged either, and why is given back; what a newer mvc wrote, or a merge left, is the user's to decide about.
+fn claims(ws: &Workspace, side: &Side, anew: bool) -> Result<(Claims, Option<String>)> {
     let path = RepoPath::new(claim::FILE)?;
-    match side.read(ws, &path, claim::LIMIT)? {
-        Some(bytes) => Ok(
-            Claims::parse(&bytes).during(|| format!("cannot read {path} of {}", side.name()))?
-        ),
-        None => Ok(Claims::default()),
+    let Some(bytes) = side.regular(ws, &path, claim::LIMIT)? else {
+        return Ok((Claims::default(), None));
+    };
+    match Claims::parse(&bytes) {
+        Err(e) if anew && e.kind() == Kind::BadInput => {
+            let why = format!("{e}: it is written anew, without the claims that it had");
+            Ok((Claims::default(), Some(why)))
+        }
+        parsed => {
+            let claims = parsed.during(|| format!("cannot read {path} of {}", side.name()))?;
+            Ok((claims, None))
+        }
     }
 }

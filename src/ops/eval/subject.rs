@@ -3,7 +3,7 @@
 use crate::base::config::{Model, Suite};
 use crate::base::text::{count, printable};
 use crate::base::{Kind, ObjectId, Progress, RepoPath};
-use crate::eval::claim::{Key, is_tokenizer, tokenizer_id};
+use crate::eval::claim::{Key, TOKENIZER, tokenizer_id, weights_with_head};
 use crate::eval::{Architecture, architecture, suite};
 use crate::model::{shards, weights_id};
 use crate::ops::error::{During, Error, Result};
@@ -28,8 +28,10 @@ pub(super) struct Subject {
     /// The model's weights files, and its head's.
     pub(super) files: Vec<(RepoPath, SideFile)>,
     pub(super) head: Option<(RepoPath, SideFile)>,
-    /// The data file's bytes; `None` where it is missing.
-    pub(super) data: Option<Vec<u8>>,
+    /// The side that the data file lies on.
+    data_side: Side,
+    /// The hash of its bytes; `None` where it is missing.
+    data: Option<ObjectId>,
     /// What in the work tree is not as its sidecar says, tensor by tensor.
     pub(super) dirty: Vec<String>,
     /// How an index and its shards disagree: not even a record is made of that.
@@ -46,7 +48,7 @@ impl Subject {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let config_json = match models::config_path(model)? {
-            Some(path) => side.read(ws, &path, architecture::CONFIG_LIMIT)?,
+            Some(path) => side.regular(ws, &path, architecture::CONFIG_LIMIT)?,
             None => None,
         };
         let architecture = Architecture::from(model, config_json.as_deref())?;
@@ -68,12 +70,19 @@ impl Subject {
             true => tokenizer(ws, side, &models::folder(model)?)?,
             false => None,
         };
-        let data = data(ws, side, suite)?;
+        let path = RepoPath::new(&suite.data)?;
+        let data_side = match side.has_regular(ws, &path)? {
+            true => side.clone(),
+            // Data that no commit has lies in the work tree; its hash is in the key.
+            false => Side::Worktree,
+        };
+        let data = data_side.regular_id(ws, &path, DATA_LIMIT)?;
         Ok(Self {
             suite: suite.clone(),
             architecture,
             files,
             head,
+            data_side,
             data,
             dirty,
             broken,
@@ -83,18 +92,29 @@ impl Subject {
 
     /// The key of a claim about this; `None` without data.
     pub(super) fn key(&self) -> Option<Key> {
-        let files = self
-            .files
-            .iter()
-            .chain(&self.head)
-            .map(|(path, file)| (path, &file.manifest));
+        let id = |files: &[(RepoPath, SideFile)]| {
+            weights_id(files.iter().map(|(path, file)| (path, &file.manifest)))
+        };
+        let model = id(&self.files);
         Some(Key {
-            weights: weights_id(files),
+            weights: match &self.head {
+                Some(head) => weights_with_head(model, id(std::slice::from_ref(head))),
+                None => model,
+            },
             architecture: self.architecture.id(),
             tokenizer: self.tokenizer,
             suite: suite::id(&self.suite),
-            data: ObjectId::of(self.data.as_ref()?),
+            data: self.data?,
         })
+    }
+
+    /// The data file's bytes, if they are still those of the key.
+    pub(super) fn data(&self, ws: &Workspace) -> Result<Vec<u8>> {
+        let path = RepoPath::new(&self.suite.data)?;
+        match self.data_side.regular(ws, &path, DATA_LIMIT)? {
+            Some(bytes) if Some(ObjectId::of(&bytes)) == self.data => Ok(bytes),
+            _ => Err(Error::Changed(path)),
+        }
     }
 }
 
@@ -106,7 +126,7 @@ fn weights(ws: &Workspace, side: &Side, model: &Model, progress: &dyn Progress) 
     let candidates = models::weights_candidates(model)?;
     for path in &candidates {
         if path.name().ends_with(".json") {
-            if let Some(index) = side.read(ws, path, INDEX_LIMIT)? {
+            if let Some(index) = side.regular(ws, path, INDEX_LIMIT)? {
                 return sharded(ws, side, path, &index, progress);
             }
         } else if side.has_weights(ws, path)? {
@@ -219,24 +239,10 @@ fn differences(ws: &Workspace, path: &RepoPath, file: &SideFile) -> Result<Vec<S
 /// One id for all tokenizer files of a model's folder; `None` where there are none.
 fn tokenizer(ws: &Workspace, side: &Side, folder: &str) -> Result<Option<ObjectId>> {
     let mut found = Vec::new();
-    for path in side.plain_files(ws, folder)? {
-        if is_tokenizer(path.name())
-            && let Some(bytes) = side.read(ws, &path, TOKENIZER_LIMIT)?
-        {
-            let id = ObjectId::of(&bytes);
-            found.push((path, id));
-        }
+    for name in TOKENIZER {
+        let path = models::inside(folder, name)?;
+        let id = side.regular_id(ws, &path, TOKENIZER_LIMIT)?;
+        found.extend(id.map(|id| (name, id)));
     }
-    Ok(tokenizer_id(
-        found.iter().map(|(path, id)| (path.name(), *id)),
-    ))
-}
-
-/// A suite's data: of a commit that has it in git, else as it lies in the work tree; its hash is in the key.
-fn data(ws: &Workspace, side: &Side, suite: &Suite) -> Result<Option<Vec<u8>>> {
-    let path = RepoPath::new(&suite.data)?;
-    match side.read(ws, &path, DATA_LIMIT)? {
-        Some(bytes) => Ok(Some(bytes)),
-        None => Side::Worktree.read(ws, &path, DATA_LIMIT),
-    }
+    Ok(tokenizer_id(found))
 }

@@ -1,6 +1,6 @@
 //! Tensors for the evaluator: from files of the work tree or objects of the store, every byte checked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -10,10 +10,11 @@ use crate::base::{Dtype, Failure, Kind, ObjectId, ReadAt, RepoPath};
 use crate::eval::{ReadError, Tensors};
 use crate::model::format::FormatError;
 use crate::model::view::Strided;
-use crate::model::{Entry, How, Manifest, scan};
+use crate::model::{Entry, How, Manifest, Segment, scan};
 use crate::ops::error::{Error, Result};
 use crate::ops::sides::SideFile;
 use crate::ops::workspace::Workspace;
+use crate::ops::{tracked, weights};
 
 /// The longest single tensor that is read into memory for evaluation.
 const LIMIT: u64 = 8 << 30;
@@ -32,6 +33,11 @@ impl<'a> ModelTensors<'a> {
         for (index, (path, file)) in files.iter().enumerate() {
             if file.is_stored() {
                 prove(ws, &file.manifest)?;
+            }
+            // All bytes may be as the sidecar says, and be called by another's name.
+            if file.what.is_none() {
+                file.agrees(ws, path)?;
+                prove_views(ws, path, file)?;
             }
             for entry in file.manifest.tensors() {
                 let name = entry.name.clone();
@@ -95,14 +101,7 @@ impl<'a> DataTensors<'a> {
         // Its hint is none for data: to track a file as plain bytes makes it no better a suite.
         let bad = |e: FormatError| Error::refused(e.kind(), format!("{name} is {e}"));
         let scanned = scan(bytes, name, How { opaque: false });
-        let tiling = scanned.map_err(bad)?.tiling;
-        let ids: Vec<ObjectId> = tiling
-            .spans()
-            .iter()
-            .map(|_| ObjectId::from_bytes([0; 32]))
-            .collect();
-        let views = vec![ObjectId::from_bytes([0; 32]); tiling.gathers().len()];
-        let entries = tiling.with_ids(&ids, &views).tensors();
+        let entries = weights::outline(scanned.map_err(bad)?.tiling).tensors();
         Ok(Self {
             bytes,
             by_name: entries
@@ -178,6 +177,38 @@ fn prove(ws: &Workspace, manifest: &Manifest) -> Result<()> {
         if object.len() != bytes {
             let message = format!("the object {id} has another length than the sidecar says");
             return Err(Error::refused(Kind::Damaged, message));
+        }
+    }
+    Ok(())
+}
+
+/// Proves the ids of views, which are the sidecar's word alone: the objects have those of their storages.
+fn prove_views(ws: &Workspace, path: &RepoPath, file: &SideFile) -> Result<()> {
+    let storages = file
+        .manifest
+        .segments
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Storage(storage) => Some(&storage.views),
+            Segment::Tensor(_) | Segment::Literal { .. } => None,
+        });
+    let names: HashSet<&str> = storages.flatten().map(|view| view.name.as_str()).collect();
+    let entries = file.manifest.tensors().into_iter();
+    for entry in entries.filter(|entry| names.contains(entry.name.as_str())) {
+        let (source, base) = file.locate(ws, &entry)?;
+        let strides = entry.location.strides.as_deref().unwrap_or_default();
+        let Some(strided) = Strided::new(0, &entry.dtype, &entry.shape, strides) else {
+            continue;
+        };
+        let id = strided.of(source.as_ref(), base).id();
+        if id.map_err(|e| failed(e, &ws.on_disk(path)))? != entry.id {
+            file.unchanged(ws)?;
+            let sidecar = tracked::sidecar_path(path);
+            let name = printable(&entry.name);
+            return Err(Error::refused(
+                Kind::BadInput,
+                format!("{sidecar} does not describe its file: the view `{name}` is another"),
+            ));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The evaluating process: started for each measurement, limited, and believed only as far as its answer reads.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::subject::Subject;
 use super::tensors::{DataTensors, ModelTensors};
 use crate::base::text::{chain, count, printable};
-use crate::base::{Failure, Kind, Progress};
+use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::eval::claim::Key;
 use crate::eval::limits::Limits;
-use crate::eval::{EvalError, Measured, measure};
+use crate::eval::{EvalError, Measured, Tensors, measure};
 use crate::ops::error::{Error, Result};
 use crate::ops::models;
-use crate::ops::sides::Side;
+use crate::ops::sides::{Side, SideFile};
 use crate::ops::workspace::Workspace;
 
 /// The longest answer that is read.
@@ -112,13 +113,14 @@ impl Worker {
             .stderr
             .take()
             .map(|pipe| std::thread::spawn(move || drain(pipe)));
-        let deadline = Instant::now() + Duration::from_secs(self.seconds);
+        // A limit beyond all clocks is none.
+        let deadline = Instant::now().checked_add(Duration::from_secs(self.seconds));
         let status = loop {
             let ended = child.try_wait().map_err(|e| self.broken(&e.to_string()))?;
             if let Some(status) = ended {
                 break status;
             }
-            let late = Instant::now() > deadline;
+            let late = deadline.is_some_and(|deadline| Instant::now() > deadline);
             if late || progress.cancelled() {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -147,7 +149,10 @@ impl Worker {
         };
         let (answer, said) = (text(stdout), text(stderr));
         if answer.is_empty() || (!status.success() && !answer.starts_with(FAILED)) {
-            let last = said.lines().last().unwrap_or("it said nothing");
+            // A panic ends in advice of Rust's own, which explains nothing.
+            let mut lines = said.lines().rev().map(str::trim);
+            let last = lines.find(|line| !line.is_empty() && !line.starts_with("note:"));
+            let last = last.unwrap_or("it said nothing");
             return Err(self.broken(&format!("it ended with {status}: {}", printable(last))));
         }
         Ok(answer)
@@ -241,9 +246,6 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
     let (name, suite) = found.first().copied().ok_or_else(absent)?;
     let (_, model) = models::of_suite(&config, name, suite)?;
     let subject = Subject::find(ws, &side, model, suite, progress)?;
-    let message = || format!("the suite's data {} is not there", suite.data);
-    let missing = || Error::refused(Kind::CannotCompare, message());
-    let bytes = subject.data.as_ref().ok_or_else(missing)?;
     // What was asked about may have been replaced since: a number of something else must not meet its claim.
     if subject.key().map(|key| key.id().to_string()) != Some(request.key) {
         return Err(Error::advised(
@@ -252,20 +254,41 @@ fn answer(ws: &Workspace, request: &[u8], progress: &dyn Progress) -> Result<Mea
             "run `mvc eval` again when nothing writes to them",
         ));
     }
+    let bytes = subject.data(ws)?;
     let weights = ModelTensors::new(ws, &subject.files)?;
     let heads: Vec<_> = subject.head.into_iter().collect();
     let head = match heads.is_empty() {
         true => None,
         false => Some(ModelTensors::new(ws, &heads)?),
     };
-    let head = head.as_ref().map(|head| head as &dyn crate::eval::Tensors);
-    let data = DataTensors::new(&suite.data, bytes)?;
-    Ok(measure(
+    let data = DataTensors::new(&suite.data, &bytes)?;
+    let mut measured = measure(
         &subject.architecture,
         &weights,
-        head,
+        head.as_ref().map(|head| head as &dyn Tensors),
         suite,
         &data,
         progress,
-    )?)
+    )?;
+    let own = |(path, _): &(RepoPath, SideFile)| subject.files.iter().any(|(file, _)| file == path);
+    if let Some(head) = head.filter(|_| heads.iter().any(own)) {
+        let of_head = head.names().into_iter().collect();
+        measured.extra = of_both(&measured.extra, &of_head);
+    }
+    Ok(measured)
+}
+
+/// The tensors that nothing uses where the head lies in one of the model's own files: those of that file are listed
+/// once for each of the two, and what one of them uses only once.
+fn of_both(extra: &[String], of_head: &HashSet<String>) -> Vec<String> {
+    let mut times: BTreeMap<&String, usize> = BTreeMap::new();
+    extra
+        .iter()
+        .for_each(|name| *times.entry(name).or_default() += 1);
+    let unused = |(name, times): &(&String, usize)| *times > 1 || !of_head.contains(*name);
+    times
+        .into_iter()
+        .filter(unused)
+        .map(|(name, _)| name.clone())
+        .collect()
 }

@@ -34,6 +34,13 @@ fn files_of_a_commit_and_of_the_index() {
         ),
         (None, None, None, None)
     );
+    let link = |name| repo.link(&commit, &path(name)).expect("read");
+    for name in ["link.mvc", "link.mvc/behind/it"] {
+        assert_eq!(link(name).as_deref(), Some("link.mvc"), "{name}");
+    }
+    for name in ["deep", "none", "a.txt", "a.txt/x", "deep/er/b 🤖.mvc"] {
+        assert_eq!(link(name), None, "{name}");
+    }
     let index = repo.index_where(&keep).expect("read");
     assert_eq!(
         index.iter().map(|f| &f.path).collect::<Vec<_>>(),
