@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::manifest::{MAX_TENSORS, Manifest};
 use crate::base::path::PathError;
@@ -230,8 +232,7 @@ impl<'de> Visitor<'de> for IndexSeed {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "metadata" => {
-                    let metadata = map.next_value::<serde_json::Value>()?;
-                    total_size = metadata.get("total_size").and_then(|size| size.as_u64());
+                    total_size = map.next_value_seed(Field(Some("total_size")))?;
                 }
                 "weight_map" if weight_map.is_some() => {
                     return Err(A::Error::custom("weight_map is given twice"));
@@ -244,6 +245,66 @@ impl<'de> Visitor<'de> for IndexSeed {
         }
         let weight_map = weight_map.ok_or_else(|| A::Error::missing_field("weight_map"))?;
         Ok((total_size, weight_map))
+    }
+}
+
+/// Finds one whole number: the value itself, or that of a field of a table. Everything else is passed over as it is
+/// read, so that a table of any size costs nothing.
+struct Field(Option<&'static str>);
+
+impl<'de> DeserializeSeed<'de> for Field {
+    type Value = Option<u64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Field {
+    type Value = Option<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(self.0.is_none().then_some(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            match self.0 == Some(key.as_str()) {
+                true => found = map.next_value_seed(Self(None))?,
+                false => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -296,7 +357,7 @@ mod tests {
 
     #[test]
     fn whole_shards_have_no_problem() {
-        let json = br#"{"metadata":{"total_size":4,"x":[]},"weight_map":{"a":"1.st","b":"2.st"}}"#;
+        let json = br#"{"metadata":{"x":[[1],{"total_size":9}],"total_size":4},"weight_map":{"a":"1.st","b":"2.st"}}"#;
         let index = Index::parse(json).expect("well-formed");
         let (a, b) = (shard("a"), shard("b"));
         assert_eq!(check(&index, &[(path("1.st"), &a), (path("2.st"), &b)]), []);

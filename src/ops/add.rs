@@ -68,8 +68,16 @@ pub fn run(
     let patterns = config.patterns()?;
     let known = tracked::of_worktree(ws)?;
     let candidates = track::candidates(ws, &config)?;
+    // A pattern's files are weights wherever they lie, also where no walk looks for them.
+    let picked = |path: &RepoPath| {
+        let stat = || ws.on_disk(path).symlink_metadata();
+        track::picks(&config, &patterns, path) && stat().is_ok_and(|stat| !stat.is_dir())
+    };
+    let in_git = track::in_git(ws)?;
     let is_weights = |path: &RepoPath| {
-        known.contains_key(path) || (patterns.matches(path) && candidates.contains(path))
+        known.contains_key(path)
+            || candidates.contains(path)
+            || (picked(path) && !in_git.contains(path) && !track::is_nested(ws, path))
     };
     let mut chosen: std::collections::BTreeSet<RepoPath> = std::collections::BTreeSet::new();
     let mut plain = Vec::new();
@@ -96,6 +104,16 @@ pub fn run(
         }
     }
     must_be_there(ws, &plain)?;
+    let inside = |path: &RepoPath| folders.iter().any(|f| path.as_str().starts_with(f));
+    let modified = match folders.is_empty() {
+        true => Vec::new(),
+        false => ws.git().modified()?,
+    };
+    let of_git = modified
+        .iter()
+        .filter(|path| inside(path) && in_git.contains(*path));
+    let weights_of_git = plain.iter().chain(of_git).filter(|path| picked(path));
+    track::refuse_plain(ws, &weights_of_git.collect::<Vec<_>>())?;
     let mut report = weights(
         ws,
         &chosen.into_iter().collect::<Vec<_>>(),
@@ -119,18 +137,14 @@ pub fn run(
         ws.git().stage(&plain)?;
     }
     if !folders.is_empty() {
-        let mut inside = ws.git().modified()?;
-        inside.extend(ws.git().untracked()?);
-        inside.retain(|path| {
-            folders
-                .iter()
-                .any(|folder| path.as_str().starts_with(folder))
-        });
+        let mut others = ws.git().modified()?;
+        others.extend(ws.git().untracked()?);
+        others.retain(|path| inside(path) && !picked(path));
         report
             .large
-            .extend(inside.iter().filter(|path| is_large(ws, path)).cloned());
-        ws.git().stage(&inside)?;
-        plain.extend(inside);
+            .extend(others.iter().filter(|path| is_large(ws, path)).cloned());
+        ws.git().stage(&others)?;
+        plain.extend(others);
     }
     report.plain = plain;
     report.reconciled = reconciled;

@@ -92,10 +92,11 @@ pub(crate) fn run_on(
     }
     for (path, stamp) in state.stamped() {
         // A sidecar that is gone from the work tree alone was removed by hand: that says nothing about the version.
-        if !sidecars.contains_key(&path) && !ws.repo().tracked(&tracked::sidecar_path(&path))? {
-            if let Err(e) = run.retire(&path, stamp) {
-                run.report.unreadable.push((path, chain(&e)));
-            }
+        if !sidecars.contains_key(&path)
+            && !ws.repo().tracked(&tracked::sidecar_path(&path))?
+            && let Err(e) = run.retire(&path, stamp)
+        {
+            run.report.unreadable.push((path, chain(&e)));
         }
     }
     if !wanted.is_empty() {

@@ -10,7 +10,7 @@ use super::tracked::{self, sidecar_path};
 use super::workspace::Workspace;
 use super::{add, blocks};
 use crate::base::config::{self, Config};
-use crate::base::patterns::FilePatterns;
+use crate::base::patterns::{FilePatterns, has_choice};
 use crate::base::{Kind, Progress, RepoPath, fs, walk};
 
 /// What `track` is asked for.
@@ -162,11 +162,41 @@ pub fn candidates(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
 
 /// The weights files of the work tree that `mvc.toml` picks.
 pub fn matching(ws: &Workspace, config: &Config) -> Result<Vec<RepoPath>> {
-    let found = walk::matching(ws.root(), &config.track, &config.patterns()?)?;
-    Ok(found
-        .into_iter()
-        .filter(|path| !config.is_suite_data(path) && !is_own(path))
-        .collect())
+    let exclude = ws.repo().common_dir().join("info").join("exclude");
+    let found = walk::matching(ws.root(), &exclude, &config.patterns()?)?;
+    let ours = |path: &RepoPath| !config.is_suite_data(path) && !is_own(path);
+    Ok(found.into_iter().filter(ours).collect())
+}
+
+/// True for a path that `mvc.toml` picks as that of a weights file, be there a file or not.
+pub(super) fn picks(config: &Config, patterns: &FilePatterns, path: &RepoPath) -> bool {
+    patterns.matches(path) && !config.is_suite_data(path) && !is_own(path)
+}
+
+/// True for a path in another repository that lies inside of this one.
+pub(super) fn is_nested(ws: &Workspace, path: &RepoPath) -> bool {
+    let mut folders = path.as_str().match_indices('/');
+    folders.any(|(end, _)| {
+        let folder = ws.root().join(&path.as_str()[..end]);
+        folder.join(".git").symlink_metadata().is_ok()
+    })
+}
+
+/// Refuses to hand weights to git: those that it has already, and those of another repository.
+pub(super) fn refuse_plain(ws: &Workspace, weights: &[&RepoPath]) -> Result<()> {
+    if let Some(path) = weights.iter().find(|path| is_nested(ws, path)) {
+        let message = format!("{path} lies in another repository inside of this one");
+        return Err(Error::refused(Kind::BadInput, message));
+    }
+    let owned: Vec<_> = weights
+        .iter()
+        .map(|path| ((*path).clone(), false))
+        .collect();
+    let typed: Vec<_> = weights.iter().map(ToString::to_string).collect();
+    match owned.is_empty() {
+        true => Ok(()),
+        false => Err(refusal(&owned, &typed)),
+    }
 }
 
 /// Files of mvc itself, which no pattern may pick.
@@ -213,8 +243,19 @@ fn pattern(ws: &Workspace, typed: &str) -> Result<String> {
     placed(ws, typed)
 }
 
+/// A choice that git would read as letters, so that it would pick nothing that was meant.
+fn refuse_choice(typed: &str) -> Result<()> {
+    if !has_choice(typed) {
+        return Ok(());
+    }
+    let message = format!("git reads no choice in a pattern, as in {typed}");
+    let hint = "write one pattern per extension, as in `mvc track '*.pt' '*.pth'`";
+    Err(Error::advised(Kind::Usage, message, hint))
+}
+
 /// A pattern as it reads at the top. As in git, one that is typed in a subfolder speaks of that subfolder.
 fn placed(ws: &Workspace, typed: &str) -> Result<String> {
+    refuse_choice(typed)?;
     FilePatterns::new([typed])?;
     if typed.split('/').any(|name| name == "..") {
         return Ok(format!("/{}", ws.path(typed)?));
@@ -262,7 +303,7 @@ fn owned(ws: &Workspace, files: &[RepoPath]) -> Result<Vec<(RepoPath, bool)>> {
 }
 
 /// All files that git tracks itself.
-fn in_git(ws: &Workspace) -> Result<HashSet<RepoPath>> {
+pub(super) fn in_git(ws: &Workspace) -> Result<HashSet<RepoPath>> {
     let index = ws.repo().index()?;
     Ok(index.into_iter().map(|file| file.path).collect())
 }

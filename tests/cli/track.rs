@@ -64,6 +64,42 @@ fn a_pattern_of_a_subfolder_speaks_of_that_subfolder() {
 }
 
 #[test]
+fn a_pattern_that_names_a_folder_picks_what_lies_in_it() {
+    let sandbox = initialised();
+    sandbox.mvc(&["track", "ckpt/"]).ok();
+    sandbox.write("ckpt/a.safetensors", seeded(1));
+    sandbox.write("ckpt/deep/b.safetensors", seeded(2));
+    sandbox.mvc(&["add", "ckpt/a.safetensors"]).ok();
+    let staged = sandbox.git(&["diff", "--cached", "--name-only"]).ok();
+    assert_eq!(staged.stdout, "ckpt/a.safetensors.mvc\n");
+    sandbox.mvc(&["commit", "-m", "first"]).ok();
+    let files = sandbox.git(&["ls-files", "ckpt"]).ok();
+    assert_eq!(
+        files.stdout,
+        "ckpt/a.safetensors.mvc\nckpt/deep/b.safetensors.mvc\n"
+    );
+    sandbox.mvc(&["status", "--exit-code"]).ok();
+}
+
+#[test]
+fn weights_in_an_ignored_folder_never_go_to_git() {
+    for (pattern, found) in [("out/*.safetensors", true), ("*.safetensors", false)] {
+        let sandbox = initialised();
+        sandbox.write(".gitignore", "out/\n");
+        sandbox.write("out/a.safetensors", seeded(1));
+        sandbox.mvc(&["track", pattern]).ok();
+        let listed = sandbox.mvc(&["track"]).ok().stdout;
+        assert_eq!(listed.contains("out/a.safetensors"), found, "{listed}");
+        // Where no walk looks for them, they are weights all the same.
+        sandbox.mvc(&["add", "out/a.safetensors"]).ok();
+        let staged = sandbox.git(&["diff", "--cached", "--name-only"]).ok();
+        assert_eq!(staged.stdout, "out/a.safetensors.mvc\n");
+        sandbox.mvc(&["commit", "-m", "first"]).ok();
+        sandbox.mvc(&["status", "--exit-code"]).ok();
+    }
+}
+
+#[test]
 fn what_cannot_be_a_pattern_is_refused() {
     let sandbox = initialised();
     let before = sandbox.tree();
@@ -260,4 +296,21 @@ fn files_git_has_under_a_pattern_are_not_taken_twice() {
     sandbox.write("mvc.toml", "mvc = 1\ntrack = ['*.safetensors']\n");
     sandbox.mvc(&["commit", "-m", "next"]).ok();
     assert!(!sandbox.has("model.safetensors.mvc"), "git tracks it");
+    // Nor does git get more of them.
+    sandbox.write("model.safetensors", seeded(2));
+    for typed in ["model.safetensors", "."] {
+        sandbox
+            .mvc(&["add", typed])
+            .fails(Kind::WouldOverwrite)
+            .says("mvc track --move 'model.safetensors'");
+    }
+    let staged = sandbox.git(&["diff", "--cached", "--name-only"]).ok();
+    assert_eq!(staged.stdout, "");
+    sandbox.mvc(&["track", "--move", "model.safetensors"]).ok();
+    sandbox.write("other/.git/HEAD", "");
+    sandbox.write("other/model.safetensors", seeded(3));
+    sandbox
+        .mvc(&["add", "other/model.safetensors"])
+        .fails(Kind::BadInput)
+        .says("another repository");
 }

@@ -7,6 +7,7 @@ use crate::ops::track;
 ///
 /// Adds gitignore patterns to `mvc.toml`, and keeps what they match out of git. Files that git or git-lfs tracks
 /// already are refused, unless `--move` takes them over: from the next commit on git holds their sidecar instead.
+/// A folder that git ignores is searched where a pattern names it, as in `out/*.safetensors` or `out/`.
 /// Without a pattern, lists the patterns and what they match.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\

@@ -10,14 +10,17 @@ use crate::model::manifest::MAX_TENSORS;
 /// How deep dicts and lists may lie in each other.
 const MAX_DEPTH: usize = 64;
 
-/// How many values are visited on the way: references can make few values very many.
-const MAX_VISITS: usize = 4 << 20;
+/// How many steps are taken on the way: references can make few values very many.
+const MAX_STEPS: usize = 4 << 20;
 
 /// The longest name.
 const MAX_NAME: usize = 64 << 10;
 
 /// Bytes of all names and sides together.
 const MAX_NAMES: usize = 64 << 20;
+
+/// Bytes of the names in a sidecar, where each alias repeats the name of its tensor.
+const MAX_LISTED: usize = 256 << 20;
 
 /// The name of a tensor that is not in anything.
 const ALONE: &str = "tensor";
@@ -38,6 +41,8 @@ pub(super) fn all(values: &Values<'_>, top: Id) -> Result<Vec<Named>> {
         values,
         seen: vec![false; values.len()],
         visits: 0,
+        steps: 0,
+        longest: 0,
         bytes: 0,
         path: String::new(),
         names: HashSet::new(),
@@ -58,6 +63,10 @@ struct Walk<'a> {
     /// Values that have been searched and hold no tensor.
     seen: Vec<bool>,
     visits: usize,
+    /// Visits, and items of dicts that were looked at.
+    steps: usize,
+    /// The length of the longest name.
+    longest: usize,
     bytes: usize,
     path: String,
     names: HashSet<String>,
@@ -69,9 +78,19 @@ fn refused<T>(problem: &'static str) -> Result<T> {
 }
 
 impl<'a> Walk<'a> {
+    /// Counts a step: a value may be in many others, so the steps are more than the values.
+    fn count(&mut self) -> Result<()> {
+        self.steps += 1;
+        match self.steps > MAX_STEPS {
+            true => refused("nests its values too deep or too often"),
+            false => Ok(()),
+        }
+    }
+
     fn visit(&mut self, id: Id, depth: usize) -> Result<()> {
+        self.count()?;
         self.visits += 1;
-        if depth > MAX_DEPTH || self.visits > MAX_VISITS {
+        if depth > MAX_DEPTH {
             return refused("nests its values too deep or too often");
         }
         let values = self.values;
@@ -79,6 +98,7 @@ impl<'a> Walk<'a> {
             Value::Tensor(tensor) => self.name(tensor),
             Value::Dict(items) => {
                 for (key, value) in items {
+                    self.count()?;
                     self.refuse_tensors(*key, || "a key of a dict".into())?;
                     match values.get(*key) {
                         Value::Text(text) => self.inside(values.text(*text), *value, depth)?,
@@ -124,7 +144,9 @@ impl<'a> Walk<'a> {
             _ => self.path.clone(),
         };
         self.bytes += name.len() + 16 * tensor.shape.len();
-        if self.found.len() as u64 >= MAX_TENSORS || self.bytes > MAX_NAMES {
+        self.longest = self.longest.max(name.len());
+        let listed = self.found.len().saturating_mul(self.longest);
+        if self.found.len() as u64 >= MAX_TENSORS || self.bytes > MAX_NAMES || listed > MAX_LISTED {
             return refused("has more tensors than are read");
         }
         if !self.names.insert(name.clone()) {

@@ -362,6 +362,7 @@ impl Machine<'_> {
     fn push(&mut self, value: Value) -> Step<()> {
         let parts = match &value {
             Value::Tuple(items) | Value::List(items) | Value::Other(items) => items.len(),
+            Value::Dict(items) => items.len() * 2,
             Value::Tensor(tensor) => tensor.shape.len() * 2,
             _ => 0,
         };

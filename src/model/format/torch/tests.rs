@@ -337,6 +337,21 @@ fn pickles_that_mean_harm_are_refused() {
     // As many values as the bytes allow.
     assert!(of_pickle(&[b']'; 6 << 20]).contains("more values than are read"));
     assert!(of_pickle(&[b'('; 6 << 20]).contains("more values than are read"));
+    // One list of pairs made a dict again and again, each with all of the pairs.
+    let pairs = [&b"]q\x01("[..], &b"NN\x86".repeat(10_000), b"e"].concat();
+    let dicts = b"ccollections\nOrderedDict\nh\x01\x85R".repeat(2000);
+    assert!(of_pickle(&[&pairs[..], &dicts, b"."].concat()).contains("more values than are read"));
+    // One dict, whose keys name nothing, seen again and again.
+    let dict = [&b"]}q\x01("[..], &b")N".repeat(100_000), b"u0("].concat();
+    let again = [&dict[..], &b"h\x01".repeat(100), b"e."].concat();
+    assert!(of_pickle(&again).contains("too deep or too often"));
+    // Many names of one tensor, each of which a sidecar writes with the first, which is long.
+    let long = [&b"X\x00\xfd\x00\x00"[..], &[b'a'; 0xfd00]].concat();
+    let names: Vec<u8> = (0..5000u32)
+        .flat_map(|n| [&b"X\x04\0\0\0"[..], format!("{n:04}").as_bytes(), b"h\x02"].concat())
+        .collect();
+    let aliases = [&b"}"[..], &good, b"q\x020(", &long, b"h\x02", &names, b"u."].concat();
+    assert!(of_pickle(&aliases).contains("more tensors than are read"));
 }
 
 #[test]
