@@ -52,7 +52,12 @@ pub enum Lead {
 impl FilePatterns {
     /// Reads patterns as lines of a `.gitignore` at the top of the work tree.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
-        let top = || GitignoreBuilder::new("");
+        let top = || {
+            let mut builder = GitignoreBuilder::new("");
+            // Git never matches a class without an end, and the library would read its letters.
+            builder.allow_unclosed_class(false);
+            builder
+        };
         let (mut all, mut named, mut below) = (top(), top(), top());
         let add = |builder: &mut GitignoreBuilder, pattern: &str, line: &str| {
             let added = builder.add_line(None, &plain_braces(line));

@@ -82,6 +82,32 @@ fn a_pattern_that_names_a_folder_picks_what_lies_in_it() {
 }
 
 #[test]
+fn braces_are_letters() {
+    let sandbox = initialised();
+    sandbox.write("a.pt", "weights");
+    for typed in ["*.{pt,pth}", "!x/*.{pt,pth}"] {
+        sandbox
+            .mvc(&["track", typed])
+            .fails(Kind::Usage)
+            .says("one pattern per extension");
+    }
+    sandbox.remove("a.pt");
+    let odd = "{b,c} [1].pt";
+    sandbox.write(odd, "more weights");
+    sandbox.mvc(&["track", odd]).ok();
+    sandbox.mvc(&["commit", "-m", "first"]).ok();
+    sandbox.git(&["check-ignore", odd]).ok();
+    let files = sandbox.git(&["ls-files", "-z", "*.mvc"]).ok().stdout;
+    assert_eq!(files, format!("{odd}.mvc\0"));
+    sandbox.mvc(&["status", "--exit-code"]).ok();
+    // Of an editor: both read it alike, so that no file is ignored and not versioned.
+    sandbox.write("mvc.toml", "mvc = 1\ntrack = ['*.{pt,pth}']\n");
+    sandbox.write("a.{pt,pth}", "odder weights");
+    let listed = sandbox.mvc(&["track"]).ok().stdout;
+    assert_eq!(listed, "*.{pt,pth}\n  a.{pt,pth}\n");
+}
+
+#[test]
 fn weights_in_an_ignored_folder_never_go_to_git() {
     for (pattern, found) in [("out/*.safetensors", true), ("*.safetensors", false)] {
         let sandbox = initialised();
