@@ -302,13 +302,12 @@ impl TempFile {
         self.fs.call(Op::Sync, &self.path, || self.file.sync_all())
     }
 
-    /// Gives it its final name, replacing what was there. The caller has synced it, and syncs the folder.
-    pub fn rename_to(mut self, target: &Path) -> Result<File> {
+    /// Gives it its final name, replacing what was there. The caller has synced it, and syncs the folder. An error
+    /// means that it has not got the name: after the rename nothing can fail any more.
+    pub fn rename_to(mut self, target: &Path) -> Result<()> {
         self.fs.rename(&self.path, target)?;
         self.kept = true;
-        self.file
-            .try_clone()
-            .map_err(|e| FsError::new("keep open", target, e))
+        Ok(())
     }
 
     /// Closes a file that is complete and synced, and that gets its final name later: many may wait for that.
@@ -417,5 +416,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temp folder");
         drop(Fs::new().temp_in(dir.path()).expect("created"));
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn a_rename_has_nothing_left_that_could_fail() {
+        // A handle beside the name would be one: there may be no descriptor left for it.
+        let rename: fn(TempFile, &Path) -> Result<()> = TempFile::rename_to;
+        let dir = tempfile::tempdir().expect("a temp folder");
+        let temp = Fs::new().temp_in(dir.path()).expect("created");
+        rename(temp, &dir.path().join("file")).expect("renamed");
+        assert!(dir.path().join("file").is_file());
     }
 }
