@@ -7,6 +7,7 @@ mod crash;
 mod docs;
 mod git_commands;
 mod interop;
+mod links;
 #[cfg(feature = "eval")]
 mod real_models;
 mod roundtrip;

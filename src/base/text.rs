@@ -6,7 +6,11 @@ use std::fmt::Write;
 /// and set titles), and the marks that reorder or hide text.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 /// An error and its causes in one line, for where there is no room for more.
@@ -118,6 +122,14 @@ mod tests {
             printable("a\u{1b}[2Jb\u{202e}c\n"),
             "a\\u{1b}[2Jb\\u{202e}c\\u{a}"
         );
+        for hidden in ['\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{feff}'] {
+            let code = hidden as u32;
+            assert_eq!(
+                printable(&format!("a{hidden}b")),
+                format!("a\\u{{{code:x}}}b")
+            );
+            assert_eq!(quote(&hidden.to_string()), format!("\"\\u{code:04x}\""));
+        }
         assert_eq!(quote("a\"\\\u{1b}é🦀"), "\"a\\\"\\\\\\u001bé🦀\"");
     }
 

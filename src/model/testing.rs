@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::format::{How, Scanned, scan};
 use super::manifest::Manifest;
+use crate::base::progress::Silent;
 use crate::base::{ObjectId, ReadAt};
 
 /// A file of the real workload beside the repository; `None` where it is not there, which only a machine that
@@ -50,7 +51,7 @@ pub(crate) fn hashed(file: &dyn ReadAt, scanned: Scanned) -> Manifest {
         .tiling
         .gathers()
         .iter()
-        .map(|gather| gather.id(file).expect("views lie in the file"))
+        .map(|gather| gather.id(file, &Silent).expect("views lie in the file"))
         .collect();
     scanned.tiling.with_ids(&span_ids, &view_ids)
 }

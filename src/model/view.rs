@@ -3,13 +3,18 @@
 use std::io;
 
 use crate::base::id::IdHasher;
-use crate::base::{Dtype, ObjectId, ReadAt};
+use crate::base::progress::Silent;
+use crate::base::{Dtype, ObjectId, Progress, ReadAt};
 
 /// Bytes gathered at a time while hashing.
 const BLOCK: u64 = 8 << 20;
 
 /// The most bytes read at a time while gathering.
 const PAGE: u64 = 256 << 10;
+
+/// What lies further apart than this is not read in one piece. A read costs about as much as copying so many bytes,
+/// and of bytes that nobody asked for no more than this are read per stretch that somebody did.
+const APART: u64 = 8 << 10;
 
 /// A tensor's elements in some run of bytes. Its numbers have been checked: none of them overflows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,22 +145,51 @@ pub struct InOrder<'a> {
 }
 
 impl InOrder<'_> {
-    /// The id of the tensor laid out whole and in order. Memory is bounded by a block.
-    pub fn id(&self) -> io::Result<ObjectId> {
+    /// The id of the tensor laid out whole and in order. Memory is bounded by a few blocks, and what is read by
+    /// what is hashed, wherever its elements lie. Once `progress` is cancelled, an error of kind `Interrupted`.
+    pub fn id(&self, progress: &dyn Progress) -> io::Result<ObjectId> {
         let mut hasher = IdHasher::new();
+        let mut page = Page::new(self.source, progress);
+        let it = &self.strided;
+        if !it.in_order && it.extent <= it.elements.saturating_mul(APART).min(2 * BLOCK) {
+            // Read once, in whatever order the elements come.
+            page.hold(it.offset, it.extent)?;
+        }
         let mut block = Vec::new();
         let mut at = 0;
         while at < self.len() {
+            if progress.cancelled() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             block.resize((self.len() - at).min(BLOCK) as usize, 0);
-            self.read_exact_at(&mut block, at)?;
+            self.read(&mut block, at, &mut page)?;
             hasher.update(&block);
+            progress.advance(block.len() as u64);
             at += block.len() as u64;
         }
         Ok(hasher.finish())
     }
 
+    /// Fills `buffer` from `offset` on, which lies inside.
+    fn read(&self, buffer: &mut [u8], offset: u64, page: &mut Page<'_>) -> io::Result<()> {
+        if self.strided.in_order {
+            let at = self.strided.offset + offset;
+            return self.source.read_exact_at(buffer, at);
+        }
+        let size = self.strided.size;
+        let (first, skip) = (offset / size, (offset % size) as usize);
+        if skip == 0 && (buffer.len() as u64).is_multiple_of(size) {
+            return self.gather(first, buffer, page);
+        }
+        let whole = (skip + buffer.len()).next_multiple_of(size as usize);
+        let mut elements = vec![0; whole];
+        self.gather(first, &mut elements, page)?;
+        buffer.copy_from_slice(&elements[skip..skip + buffer.len()]);
+        Ok(())
+    }
+
     /// Gathers the elements from `first` on, as many as `out` has room for.
-    fn gather(&self, first: u64, out: &mut [u8]) -> io::Result<()> {
+    fn gather(&self, first: u64, out: &mut [u8], page: &mut Page<'_>) -> io::Result<()> {
         let it = &self.strided;
         let size = it.size as usize;
         let mut rest = out;
@@ -165,7 +199,7 @@ impl InOrder<'_> {
             let (part, sides) = self.largest_box(at, wanted);
             let skipped = it.element_offset(at);
             let (now, later) = rest.split_at_mut(part as usize * size);
-            copy_box(self.source, it.offset + skipped * it.size, size, sides, now)?;
+            copy_box(page, it.offset + skipped * it.size, size, sides, now)?;
             rest = later;
             at += part;
         }
@@ -225,20 +259,7 @@ impl ReadAt for InOrder<'_> {
         if buffer.is_empty() {
             return Ok(());
         }
-        if self.strided.in_order {
-            let at = self.strided.offset + offset;
-            return self.source.read_exact_at(buffer, at);
-        }
-        let size = self.strided.size;
-        let (first, skip) = (offset / size, (offset % size) as usize);
-        if skip == 0 && (buffer.len() as u64).is_multiple_of(size) {
-            return self.gather(first, buffer);
-        }
-        let whole = (skip + buffer.len()).next_multiple_of(size as usize);
-        let mut elements = vec![0; whole];
-        self.gather(first, &mut elements)?;
-        buffer.copy_from_slice(&elements[skip..skip + buffer.len()]);
-        Ok(())
+        self.read(buffer, offset, &mut Page::new(self.source, &Silent))
     }
 }
 
@@ -252,7 +273,7 @@ struct Side {
 
 /// Copies a box of elements, walking it in the order of the source, so that the source is read about once.
 fn copy_box(
-    source: &dyn ReadAt,
+    page: &mut Page<'_>,
     start: u64,
     size: usize,
     mut sides: Vec<Side>,
@@ -267,12 +288,13 @@ fn copy_box(
     let run = ((inner.count - 1) * inner.from + 1) * size as u64;
     let gap = sides.last().map_or(0, |side| side.from * size as u64);
     // Runs that lie far apart are read alone: a read costs about as much as copying some KiB.
-    let alone = gap > run.saturating_mul(4).max(8 << 10);
-    let mut page = Page {
-        source,
-        size: if alone { run.min(PAGE) } else { PAGE },
-        start: 0,
-        bytes: Vec::new(),
+    let alone = gap > run.saturating_mul(4).max(APART);
+    // And so are elements of a run that do; what is read stays in proportion to what is shown.
+    let strewn = inner.from * size as u64 > APART;
+    page.size = match (strewn, alone) {
+        (true, _) => size as u64,
+        (false, true) => run.min(PAGE),
+        (false, false) => PAGE,
     };
     let mut index = vec![0u64; sides.len()];
     loop {
@@ -280,7 +302,7 @@ fn copy_box(
             index.iter().zip(&sides).map(|(i, s)| i * step(s)).sum()
         };
         let (from, to) = (at(|s| s.from), at(|s| s.to));
-        if run <= PAGE {
+        if run <= PAGE && !strewn {
             let bytes = page.read(start + from * size as u64, run as usize)?;
             copy_run(size, bytes, inner, out, to as usize);
         } else {
@@ -340,20 +362,47 @@ fn copy_run(size: usize, from: &[u8], side: Side, out: &mut [u8], at: usize) {
 /// The stretch of the source that was read last.
 struct Page<'a> {
     source: &'a dyn ReadAt,
+    progress: &'a dyn Progress,
+    /// How many bytes to read at a time, if so many may be.
     size: u64,
+    /// How many more bytes may be read than were asked for.
+    spare: u64,
     start: u64,
     bytes: Vec<u8>,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    fn new(source: &'a dyn ReadAt, progress: &'a dyn Progress) -> Self {
+        Self {
+            source,
+            progress,
+            size: PAGE,
+            spare: 0,
+            start: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Reads a stretch outside of which nothing will be asked for.
+    fn hold(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        self.bytes.resize(len as usize, 0);
+        self.start = offset;
+        self.source.read_exact_at(&mut self.bytes, offset)
+    }
+
     #[inline]
     fn read(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        self.spare = self.spare.saturating_add(APART);
         let inside =
             offset >= self.start && offset + len as u64 <= self.start + self.bytes.len() as u64;
         if !inside {
+            if self.progress.cancelled() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let left = self.source.len().saturating_sub(offset);
-            self.bytes
-                .resize(self.size.min(left).max(len as u64) as usize, 0);
+            let most = self.size.min(left).min(len as u64 + self.spare);
+            self.bytes.resize(most.max(len as u64) as usize, 0);
+            self.spare -= self.bytes.len() as u64 - len as u64;
             self.source.read_exact_at(&mut self.bytes, offset)?;
             self.start = offset;
         }
@@ -363,68 +412,4 @@ impl Page<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The same, element by element.
-    fn plainly(source: &[u8], offset: usize, shape: &[u64], strides: &[u64]) -> Vec<u8> {
-        let elements: u64 = shape.iter().product();
-        let mut out = Vec::new();
-        for element in 0..elements {
-            let mut rest = element;
-            let mut at = 0;
-            for (side, stride) in shape.iter().zip(strides).rev() {
-                at += rest % side * stride;
-                rest /= side;
-            }
-            let at = offset + at as usize * 2;
-            out.extend_from_slice(&source[at..at + 2]);
-        }
-        out
-    }
-
-    proptest! {
-        #[test]
-        fn any_part_of_any_view_is_gathered(
-            sides in prop::collection::vec((0u64..6, 0u64..40), 1..5),
-            offset in 0usize..9,
-            ends in (0.0f64..1.0, 0.0f64..1.0),
-        ) {
-            let (shape, strides): (Vec<u64>, Vec<u64>) = sides.into_iter().unzip();
-            let source: Vec<u8> = (0..2000u32).map(|i| (i * 7 + i / 251) as u8).collect();
-            let view = Strided::new(offset as u64, &Dtype::I16, &shape, &strides).expect("small");
-            prop_assume!(view.end() <= 2000);
-            let expected = plainly(&source, offset, &shape, &strides);
-            let bytes = view.of(&source, 0);
-            prop_assert_eq!(bytes.id().expect("in memory"), ObjectId::of(&expected));
-            let from = (ends.0 * expected.len() as f64) as usize;
-            let to = from + (ends.1 * (expected.len() - from) as f64) as usize;
-            let mut part = vec![0; to - from];
-            bytes.read_exact_at(&mut part, from as u64).expect("inside");
-            prop_assert_eq!(&part, &expected[from..to]);
-            let normal = normal(&shape, &strides);
-            let again = Strided::new(offset as u64, &Dtype::I16, &shape, &normal).expect("small");
-            prop_assert_eq!(again.of(&source, 0).id().expect("in memory"), ObjectId::of(&expected));
-        }
-    }
-
-    #[test]
-    fn numbers_that_cannot_be_are_refused() {
-        let new = |offset, shape: &[u64], strides: &[u64]| {
-            Strided::new(offset, &Dtype::F32, shape, strides)
-        };
-        assert_eq!(new(0, &[u64::MAX, 2], &[1, 1]), None);
-        assert_eq!(new(0, &[2, 2], &[u64::MAX, 1]), None);
-        assert_eq!(new(u64::MAX, &[1], &[]), None);
-        assert_eq!(new(0, &[2, 2], &[1]), None);
-        assert!(new(8, &[], &[]).is_some_and(|scalar| scalar.end() == 12));
-    }
-
-    #[test]
-    fn a_shape_in_order_needs_no_strides() {
-        assert_eq!(normal(&[3, 1, 4], &[4, 99, 1]), Vec::<u64>::new());
-        assert_eq!(normal(&[3, 1, 4], &[1, 99, 3]), vec![1, 1, 3]);
-        assert_eq!(normal(&[0, 4], &[7, 7]), Vec::<u64>::new());
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::error::{During, Error, Result};
 use super::workspace::{Workspace, if_found};
 use crate::base::config::{Config, Metrics};
 use crate::base::text::printable;
-use crate::base::{Kind, RepoPath, fs};
+use crate::base::{Kind, RepoPath};
 use crate::eval::claim::{self, Claims};
 use crate::repo::CommitId;
 
@@ -63,7 +63,7 @@ pub fn lower_is_better(config: &Config, name: &str) -> bool {
 
 /// The metrics of the work tree, what it claims included.
 pub fn of_worktree(ws: &Workspace) -> Result<Values> {
-    let read = |path: &RepoPath, limit: u64| Ok(fs::read_if_present(&ws.on_disk(path), limit)?);
+    let read = |path: &RepoPath, limit: u64| ws.read(path, limit);
     let mut values = claimed(&read)?;
     values.extend(gather(&ws.config()?, &read)?);
     Ok(values)
@@ -190,8 +190,7 @@ fn pick<'a>(records: &'a [Value], source: &Metrics) -> Option<&'a Value> {
 /// Writes metrics into the default file, other entries kept.
 pub fn record(ws: &Workspace, metrics: &[(String, String)]) -> Result<()> {
     let path = default_path()?;
-    let full = ws.on_disk(&path);
-    let bytes = fs::read_if_present(&full, LIMIT)?;
+    let bytes = ws.read(&path, LIMIT)?;
     let bad = || {
         Error::refused(
             Kind::BadInput,
@@ -216,7 +215,9 @@ pub fn record(ws: &Workspace, metrics: &[(String, String)]) -> Result<()> {
     }
     let mut text = serde_json::to_string_pretty(&Value::Object(table)).map_err(|_| bad())?;
     text.push('\n');
-    Ok(ws.fs().replace(&full, text.as_bytes(), 0o644)?)
+    Ok(ws
+        .fs()
+        .replace(&ws.on_disk(&path), text.as_bytes(), 0o644)?)
 }
 
 /// One metric on two sides.

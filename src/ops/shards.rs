@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::error::{During, Result};
-use super::sides::Side;
 use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
@@ -101,7 +100,7 @@ fn plain_files(ws: &Workspace, folder: &str) -> Result<Vec<RepoPath>> {
 }
 
 fn read(ws: &Workspace, path: &RepoPath) -> Result<Option<Index>> {
-    let Some(bytes) = Side::Worktree.read(ws, path, shards::LIMIT)? else {
+    let Some(bytes) = ws.read(path, shards::LIMIT)? else {
         return Ok(None);
     };
     let index = Index::parse(&bytes).during(|| format!("cannot follow {path}"))?;

@@ -274,8 +274,8 @@ fn placed(ws: &Workspace, typed: &str) -> Result<String> {
 
 /// The text of `mvc.toml` with its `track` list changed, comments and layout kept.
 fn edit(ws: &Workspace, change: impl FnOnce(&mut Array)) -> Result<String> {
-    let path = ws.on_disk(&RepoPath::new(config::FILE)?);
-    let bytes = fs::read_if_present(&path, config::LIMIT)?.unwrap_or_else(|| b"mvc = 1\n".to_vec());
+    let bytes = ws.read(&RepoPath::new(config::FILE)?, config::LIMIT)?;
+    let bytes = bytes.unwrap_or_else(|| b"mvc = 1\n".to_vec());
     // Parsed as configuration first: its errors are the better ones.
     Config::parse(&bytes)?;
     let bad = || Error::refused(Kind::Config, "mvc.toml cannot be edited");

@@ -272,7 +272,7 @@ pub fn manifests(ws: &Workspace, files: &TrackedFiles) -> Result<BTreeMap<RepoPa
 
 /// The text of a sidecar for a manifest; a list that is too long for git goes into the store.
 pub fn render(manifest: &Manifest, writer: &mut Writer) -> Result<Vec<u8>> {
-    let rendered = manifest.render();
+    let rendered = manifest.render()?;
     if let Some(body) = rendered.body {
         super::weights::put_bytes(writer, body)?;
     }

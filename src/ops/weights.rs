@@ -8,10 +8,12 @@ use super::state::{self, Stamp, Stat, State};
 use super::tracked::Tracked;
 use super::workspace::Workspace;
 use crate::base::fs::FsError;
+use crate::base::progress::Unit;
 use crate::base::source::FileSource;
 use crate::base::{Dtype, Kind, ObjectId, Progress, ReadAt, RepoPath};
+use crate::model::format::Gather;
 use crate::model::{How, Manifest, Scanned, Segment, Tiling, scan, tile_as};
-use crate::store::{Element, PutItem, Span, Writer, hash_all};
+use crate::store::{Element, PutItem, Span, StoreError, Writer, hash_all};
 
 /// So many of the smallest tensors are read first, to see whether a file may be what its sidecar says.
 const PROBED: usize = 8;
@@ -236,7 +238,7 @@ pub fn describe(
 ) -> Result<(Manifest, Vec<String>)> {
     let Scanned { tiling, notes } = scan(&opened.source, opened.path.name(), how)?;
     let ids = hash_spans(&opened.source, &tiling, progress)?;
-    let views = view_ids(opened, &tiling)?;
+    let views = view_ids(opened, &tiling, progress)?;
     Ok((tiling.with_ids(&ids, &views), notes))
 }
 
@@ -289,7 +291,7 @@ pub fn put(
         .collect();
     let puts = writer.put_all(&items, progress)?;
     let ids: Vec<ObjectId> = puts.iter().map(|put| put.id).collect();
-    let views = view_ids(opened, &tiling)?;
+    let views = view_ids(opened, &tiling, progress)?;
     let written = puts.iter().map(|put| put.written).sum();
     Ok(Stored {
         manifest: tiling.with_ids(&ids, &views),
@@ -332,13 +334,23 @@ fn hash_spans(
 }
 
 /// The ids of tensors that do not lie whole and in order, laid out as if they did.
-fn view_ids(opened: &Opened, tiling: &Tiling) -> Result<Vec<ObjectId>> {
-    let fail = |e| FsError::new("read", Path::new(opened.path.as_str()), e);
-    tiling
-        .gathers()
+fn view_ids(opened: &Opened, tiling: &Tiling, progress: &dyn Progress) -> Result<Vec<ObjectId>> {
+    let gathers = tiling.gathers();
+    if gathers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fail = |e: std::io::Error| match progress.cancelled() {
+        true => Error::Store(StoreError::Cancelled),
+        false => FsError::new("read", Path::new(opened.path.as_str()), e).into(),
+    };
+    let total = gathers.iter().map(Gather::len).sum();
+    progress.begin("hashing views", Unit::Bytes, Some(total));
+    let ids = gathers
         .iter()
-        .map(|gather| Ok(gather.id(&opened.source).map_err(fail)?))
-        .collect()
+        .map(|gather| gather.id(&opened.source, progress).map_err(fail))
+        .collect();
+    progress.end();
+    ids
 }
 
 /// Which object holds each named tensor of a file; of a storage's views, the storage.

@@ -124,10 +124,16 @@ impl Workspace {
 
     /// `mvc.toml` of the work tree; absent is the default.
     pub fn config(&self) -> Result<Config> {
-        match fs::read_if_present(&self.root().join(config::FILE), config::LIMIT)? {
+        match self.read(&RepoPath::new(config::FILE)?, config::LIMIT)? {
             Some(bytes) => Ok(Config::parse(&bytes)?),
             None => Ok(Config::default()),
         }
+    }
+
+    /// A plain file of the work tree, of at most so many bytes; `None` where there is none. Links are refused, for a
+    /// clone can bring them.
+    pub fn read(&self, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>> {
+        Ok(fs::read_in_tree(self.root(), path, limit)?)
     }
 
     /// `mvc.toml` of a commit; absent is the default.

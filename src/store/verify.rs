@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::id::IdHasher;
@@ -120,7 +121,7 @@ pub(super) fn verify(shared: &Arc<Shared>, progress: &dyn Progress) -> Result<Ch
     })
 }
 
-/// Reports indexes without a pack.
+/// Reports indexes without a pack. `packs` were listed before, and others may have been published since.
 fn orphans(shared: &Shared, packs: &[Arc<Pack>], found: &Found) {
     let Ok(files) = std::fs::read_dir(layout::packs(&shared.dir)) else {
         return; // listed just before, or there is no such folder
@@ -133,9 +134,18 @@ fn orphans(shared: &Shared, packs: &[Arc<Pack>], found: &Found) {
             .and_then(ObjectId::from_hex);
         if let Some(id) = id
             && !packs.iter().any(|pack| pack.name == id)
+            && !is_there(&layout::packs(&shared.dir).join(format!("{id}.pack")))
         {
             found.add(id, None, "the index is there, but the pack is not");
         }
+    }
+}
+
+/// False only where there is surely nothing of that name.
+fn is_there(path: &Path) -> bool {
+    match path.symlink_metadata() {
+        Err(e) => e.kind() != io::ErrorKind::NotFound,
+        Ok(_) => true,
     }
 }
 
@@ -330,5 +340,40 @@ impl Checker<'_> {
             Some(chunk) if chunk.checksum == checksum(&payload) => Ok(()),
             _ => Err(pack.damaged(record.id, Flaw::Checksum(index))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Fs;
+    use crate::base::progress::Silent;
+    use crate::store::{Element, PutItem, Store};
+
+    #[test]
+    fn a_pack_that_is_published_meanwhile_is_no_damage() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        let store = Store::open(Fs::new(), dir.path()).expect("opened");
+        let mut writer = store.writer().expect("nobody else writes");
+        let item = PutItem {
+            source: &b"bytes".to_vec(),
+            offset: 0,
+            len: 5,
+            element: Element::Bytes,
+            expect: None,
+            bases: Vec::new(),
+        };
+        writer.put_all(&[item], &Silent).expect("put");
+        let pack = writer.finish().expect("published").packs[0];
+        let told = || {
+            let found = Found(Mutex::default());
+            // As they were listed before that.
+            orphans(&store.shared, &[], &found);
+            found.0.into_inner().expect("not poisoned").len()
+        };
+        assert_eq!(told(), 0);
+        let path = layout::packs(dir.path()).join(format!("{pack}.pack"));
+        std::fs::remove_file(path).expect("removed");
+        assert_eq!(told(), 1);
     }
 }

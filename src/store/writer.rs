@@ -239,9 +239,11 @@ impl Writer {
             written.stored += pack.footer.stored;
             durable.push(pack.sync(&fs, &tmp)?);
         }
-        if !packs.is_dir() {
-            fs.create_dir_all(&packs)?;
-            fs.sync_dir(dir)?;
+        fs.create_dir_all(&packs)?;
+        // Also where both were there already: whoever made them may have died before they were durable.
+        fs.sync_dir(dir)?;
+        if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs.sync_dir(parent)?;
         }
         for pack in durable {
             pack.publish(&fs, &packs)?;

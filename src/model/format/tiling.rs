@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::base::{Dtype, ObjectId, ReadAt};
+use crate::base::{Dtype, ObjectId, Progress, ReadAt};
 use crate::model::manifest::{Manifest, Segment};
 use crate::model::view::{InOrder, Strided};
 
@@ -58,9 +58,9 @@ impl Gather {
         self.strided.of(file, self.base)
     }
 
-    /// The view's id, read from the weights file.
-    pub fn id(&self, file: &dyn ReadAt) -> io::Result<ObjectId> {
-        self.read(file).id()
+    /// The view's id, read from the weights file; an error of kind `Interrupted` once `progress` is cancelled.
+    pub fn id(&self, file: &dyn ReadAt, progress: &dyn Progress) -> io::Result<ObjectId> {
+        self.read(file).id(progress)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a sidecar.
 
-use super::{MAX_RANK, MAX_TENSORS, MAX_TEXT, VERSION};
+use super::{MAX_BODY, MAX_RANK, MAX_TENSORS, MAX_TEXT, VERSION};
 use crate::base::text::printable;
 use crate::base::{Failure, Kind, ObjectId};
 
@@ -65,6 +65,11 @@ pub enum ManifestError {
         /// How many.
         count: u64,
     },
+    /// A list that no reader would take, such as that of many tensors with very long names.
+    #[error(
+        "the list of its tensors would have more than {MAX_BODY} bytes, which is more than are read"
+    )]
+    LongList,
     /// The segments are longer than a file can be.
     #[error("the sidecar's segments together are longer than any file")]
     Overflow,
@@ -144,6 +149,7 @@ impl Failure for ManifestError {
             | Self::NotCanonical { .. }
             | Self::Tensor { .. }
             | Self::TooMany { .. }
+            | Self::LongList
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }
@@ -174,6 +180,7 @@ impl Failure for ManifestError {
             | Self::NotCanonical { .. }
             | Self::Tensor { .. }
             | Self::TooMany { .. }
+            | Self::LongList
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }

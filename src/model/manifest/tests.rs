@@ -75,9 +75,9 @@ fn the_list_of_a_large_file_lies_in_the_store() {
         format: Format::Torch,
         segments: (0..count).map(tensor).collect(),
     };
-    assert_eq!(large(MAX_INLINE).render().body, None);
+    assert_eq!(large(MAX_INLINE).render().expect("short").body, None);
     let manifest = large(MAX_INLINE + 1);
-    let rendered = manifest.render();
+    let rendered = manifest.render().expect("readable");
     let body = rendered.body.expect("too long for git");
     let sidecar = Manifest::parse(rendered.text.as_bytes()).expect("mvc wrote it");
     assert_eq!(sidecar.to_text(), rendered.text);
@@ -99,6 +99,26 @@ fn the_list_of_a_large_file_lies_in_the_store() {
         Manifest::parse_stored(&stored, wrong),
         Err(ManifestError::NotCanonical { .. })
     ));
+}
+
+#[test]
+fn a_list_that_nobody_would_read_is_not_written() {
+    let aliased = |aliases: usize| Manifest {
+        format: Format::Torch,
+        segments: vec![Segment::Tensor(Tensor {
+            name: "!".repeat(1 << 20),
+            dtype: Dtype::U8,
+            shape: vec![1],
+            bytes: 1,
+            id: id(0),
+            aliases: (0..aliases).map(|i| format!("a{i:09}")).collect(),
+        })],
+    };
+    // Every alias repeats the long name: there are some bytes beside it, so that 512 of them are too long.
+    aliased(400).check_length().expect("long, and readable");
+    let long = aliased(512).render().expect_err("more than is read");
+    assert!(matches!(long, ManifestError::LongList), "{long}");
+    assert_eq!(long.kind(), Kind::BadInput);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::base::fs::FsError;
+use crate::base::progress::Silent;
 use crate::base::text::printable;
 use crate::base::{Dtype, Failure, Kind, ObjectId, ReadAt, RepoPath};
 use crate::eval::{ReadError, Tensors};
@@ -200,7 +201,7 @@ fn prove_views(ws: &Workspace, path: &RepoPath, file: &SideFile) -> Result<()> {
         let Some(strided) = Strided::new(0, &entry.dtype, &entry.shape, strides) else {
             continue;
         };
-        let id = strided.of(source.as_ref(), base).id();
+        let id = strided.of(source.as_ref(), base).id(&Silent);
         if id.map_err(|e| failed(e, &ws.on_disk(path)))? != entry.id {
             file.unchanged(ws)?;
             let sidecar = tracked::sidecar_path(path);

@@ -18,7 +18,10 @@ use super::index::{Entry, Problem, Table};
 pub(in crate::store) struct Pack {
     pub(in crate::store) name: ObjectId,
     pub(in crate::store) path: PathBuf,
+    /// From the index, or from the pack where there is no good index.
     table: OnceLock<std::result::Result<Table, Unusable>>,
+    /// From the pack, if the index turned bad after it had been loaded.
+    own: OnceLock<Table>,
 }
 
 impl Pack {
@@ -27,6 +30,7 @@ impl Pack {
             name,
             path: packs.join(format!("{name}.pack")),
             table: OnceLock::new(),
+            own: OnceLock::new(),
         }
     }
 
@@ -54,23 +58,18 @@ impl Pack {
         }
     }
 
-    fn failed(&self, which: Which, problem: Problem) -> StoreError {
+    /// The pack itself cannot be read. Of the index nothing is told: it only saves time.
+    fn failed(&self, problem: Problem) -> StoreError {
         match problem {
             Problem::Unusable(why) => self.unusable(&why),
-            Problem::Io(e) => {
-                let path = match which {
-                    Which::Pack => self.path.clone(),
-                    Which::Index => self.index_path(),
-                };
-                FsError::new("read", &path, e).into()
-            }
+            Problem::Io(e) => FsError::new("read", &self.path, e).into(),
         }
     }
 
     /// The open pack file, whose head was checked.
     pub(in crate::store) fn file(&self, handles: &Handles) -> Result<Arc<Handle>> {
         self.open(handles, Which::Pack)
-            .map_err(|problem| self.failed(Which::Pack, problem))
+            .map_err(|problem| self.failed(problem))
     }
 
     fn open(&self, handles: &Handles, which: Which) -> std::result::Result<Arc<Handle>, Problem> {
@@ -92,7 +91,7 @@ impl Pack {
             let loaded = match self.load(handles) {
                 Ok(table) => Ok(table),
                 Err(Problem::Unusable(why)) => Err(why),
-                Err(problem) => return Err(self.failed(Which::Pack, problem)),
+                Err(problem) => return Err(self.failed(problem)),
             };
             let _ = self.table.set(loaded);
         }
@@ -108,12 +107,20 @@ impl Pack {
             .open(handles, Which::Index)
             .and_then(|file| Table::of_index(&file));
         match index {
-            Ok(table) if table.hash == self.name => return Ok(table),
-            Ok(_) | Err(Problem::Unusable(_)) => {}
-            Err(Problem::Io(e)) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(problem) => return Err(problem),
+            Ok(table) if table.hash == self.name => Ok(table),
+            // Whatever keeps the index from being read, the pack can do without.
+            Ok(_) | Err(_) => Table::of_pack(&*self.open(handles, Which::Pack)?),
         }
-        Table::of_pack(&*self.open(handles, Which::Pack)?)
+    }
+
+    fn own(&self, handles: &Handles) -> std::result::Result<&Table, Problem> {
+        match self.own.get() {
+            Some(table) => Ok(table),
+            None => {
+                let table = Table::of_pack(&*self.open(handles, Which::Pack)?)?;
+                Ok(self.own.get_or_init(|| table))
+            }
+        }
     }
 
     /// Where the record of `id` lies; `Err` inside where this pack cannot tell.
@@ -126,10 +133,15 @@ impl Pack {
             Ok(table) => table,
             Err(why) => return Ok(Err(why)),
         };
-        match table.find(id, || self.open(handles, table.which)) {
+        let look = |table: &Table| table.find(id, || self.open(handles, table.which));
+        let found = match look(table) {
+            Err(_) if table.which == Which::Index => self.own(handles).and_then(look),
+            found => found,
+        };
+        match found {
             Ok(entry) => Ok(Ok(entry)),
             Err(Problem::Unusable(why)) => Ok(Err(why)),
-            Err(problem) => Err(self.failed(table.which, problem)),
+            Err(problem) => Err(self.failed(problem)),
         }
     }
 
@@ -181,7 +193,7 @@ impl Pack {
             io::ErrorKind::UnexpectedEof => {
                 self.damaged(id, Flaw::Record("it lies beyond the end of the pack"))
             }
-            _ => self.failed(Which::Pack, Problem::Io(e)),
+            _ => self.failed(Problem::Io(e)),
         })
     }
 }

@@ -87,6 +87,48 @@ fn a_pack_without_index_is_read_and_an_index_without_pack_is_reported() {
     assert_eq!(checked.damage.len(), 1);
 }
 
+#[test]
+fn an_index_that_cannot_be_read_is_done_without() {
+    let sandbox = Sandbox::new();
+    // More packs than there are files kept open, so that some are opened anew.
+    let all: Vec<_> = (0..70).map(|seed| weights(100, seed)).collect();
+    for bytes in &all {
+        put(&sandbox.store(), std::slice::from_ref(bytes), F32).expect("put");
+    }
+    let (before, after) = (sandbox.store(), sandbox.store());
+    let there = |store: &Store| {
+        all.iter().all(|bytes| {
+            store
+                .contains(&ObjectId::of(bytes))
+                .expect("the packs are whole")
+        })
+    };
+    assert!(there(&before));
+    for path in sandbox.files("packs") {
+        if path.extension().is_some_and(|extension| extension == "idx") {
+            std::fs::remove_file(&path).expect("removed");
+            std::fs::create_dir(&path).expect("made");
+        }
+    }
+    assert!(there(&before) && there(&after));
+    // It is told all the same, and a pack that cannot be read is told by its own name.
+    let damage = after.verify(&Silent).expect("verified").damage;
+    assert_eq!(damage.len(), all.len(), "{damage:?}");
+    let packs = sandbox.files("packs");
+    let pack = packs
+        .iter()
+        .find(|path| path.extension().is_some_and(|e| e == "pack"));
+    let pack = pack.expect("there are 70");
+    std::fs::remove_file(pack).expect("removed");
+    std::fs::create_dir(pack).expect("made");
+    let fresh = sandbox.store();
+    let error = all
+        .iter()
+        .find_map(|bytes| fresh.contains(&ObjectId::of(bytes)).err());
+    let said = error.expect("it cannot be read").to_string();
+    assert!(said.contains(&*pack.to_string_lossy()), "{said}");
+}
+
 fn overwrite_new(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("written");
 }

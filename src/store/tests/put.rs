@@ -13,6 +13,36 @@ fn examples() -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn folders_that_another_made_are_made_durable_too() {
+    struct Synced(std::sync::Mutex<Vec<PathBuf>>);
+    impl crate::base::fs::Faults for Synced {
+        fn before(&self, op: crate::base::fs::Op, path: &Path) -> std::io::Result<()> {
+            if op == crate::base::fs::Op::SyncDir {
+                self.0.lock().expect("not poisoned").push(path.to_owned());
+            }
+            Ok(())
+        }
+    }
+    let sandbox = Sandbox::new();
+    // Whoever made it has died at once.
+    std::fs::create_dir_all(layout::packs(&sandbox.path())).expect("made");
+    let synced = Arc::new(Synced(std::sync::Mutex::default()));
+    let store = Store::open(Fs::with_faults(synced.clone()), &sandbox.path()).expect("opened");
+    put(&store, &[weights(9, 1)], F32).expect("put");
+    let dir = sandbox.path();
+    let wanted = [
+        sandbox.dir.path().to_owned(),
+        dir.clone(),
+        layout::packs(&dir),
+    ];
+    let synced = synced.0.lock().expect("not poisoned");
+    assert!(
+        wanted.iter().all(|path| synced.contains(path)),
+        "{synced:?}"
+    );
+}
+
+#[test]
 fn what_is_put_comes_back() {
     for element in [F32, Element::Bytes, Element::number(16, true)] {
         let sandbox = Sandbox::new();

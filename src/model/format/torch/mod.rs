@@ -267,6 +267,7 @@ fn tile(file_len: u64, mut placed: Vec<(u64, Segment)>) -> Result<Tiling> {
     let format = Format::Torch;
     let manifest = Manifest { format, segments };
     manifest.validate().map_err(Refusal::from)?;
+    manifest.check_length().map_err(Refusal::from)?;
     Ok(Tiling::new(manifest))
 }
 

@@ -373,6 +373,14 @@ fn tensors_that_cannot_be_make_the_file_opaque() {
     assert!(refused(tensor(4, 0, &[2, 2], &[i32::MAX, 1])).contains("reaches beyond"));
     assert!(refused(tensor(4, 0, &[i32::MAX, i32::MAX, 9], &[0, 0, 0])).contains("reaches beyond"));
     assert!(refused(tensor(4, 0, &[i32::MAX], &[0])).contains("repeats its bytes too often"));
+    // A name that a sidecar writes six times as long, and repeats for each of the others.
+    let long = [&b"X\x00\xfd\x00\x00"[..], &[1; 0xfd00]].concat();
+    let names: Vec<u8> = (0..4000u32)
+        .flat_map(|n| [&b"X\x04\0\0\0"[..], format!("{n:04}").as_bytes(), b"h\x02"].concat())
+        .collect();
+    let whole = tensor(4, 0, &[4], &[1]);
+    let aliases = [&whole[..], b"q\x020}(", &long, b"h\x02", &names, b"u"].concat();
+    assert!(refused(aliases).contains("the list of its tensors would have more than"));
 }
 
 proptest! {
