@@ -69,7 +69,7 @@ impl Side {
     /// A plain file of this side; `None` where it has none.
     pub fn read(&self, ws: &Workspace, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Worktree => Ok(crate::base::fs::read_if_present(&ws.on_disk(path), limit)?),
+            Self::Worktree => ws.read(path, limit),
             Self::Commit { id, .. } => Ok(ws.repo().file(id, path, limit)?),
         }
     }
