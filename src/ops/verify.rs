@@ -1,5 +1,7 @@
 //! `mvc verify`: whether every object that versions need is there and is what its name says.
 
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -73,6 +75,8 @@ pub fn run(ws: &Workspace, scope: &Scope, progress: &dyn Progress) -> Result<Rep
     report.versions = commits.len();
     let mut needs: BTreeMap<ObjectId, Need> = BTreeMap::new();
     let mut seen = BTreeSet::new();
+    let tmp = ws.repo().common_dir().join("mvc/tmp");
+    let mut views = views::Views::new(ws.store(), ws.fs(), tmp);
     for commit in &commits {
         for (path, tracked) in tracked::of_commit(ws, commit)? {
             if !seen.insert((path.clone(), tracked.id)) {
@@ -82,6 +86,11 @@ pub fn run(ws: &Workspace, scope: &Scope, progress: &dyn Progress) -> Result<Rep
                 Ok(manifest) => {
                     if let Err(e) = tracked::agrees(ws, &path, &manifest) {
                         report.problems.push(unreadable(&path, &e, commit));
+                    }
+                    match views.wrong(&manifest, progress) {
+                        Ok(wrong) => report.problems.extend(misnamed(&path, &wrong, commit)),
+                        Err(e) if e.kind() == Kind::Cancelled => return Err(e),
+                        Err(e) => report.problems.push(unreadable(&path, &e, commit)),
                     }
                     note(&mut needs, &path, &manifest, commit);
                 }
@@ -133,6 +142,17 @@ fn unreadable(path: &RepoPath, error: &dyn Failure, commit: &CommitId) -> Proble
         affects: vec![path.to_string()],
         version: Some(*commit),
     }
+}
+
+fn misnamed(path: &RepoPath, views: &[String], commit: &CommitId) -> Option<Problem> {
+    let what = "the sidecar gives a tensor an id that its bytes do not have".to_owned();
+    (!views.is_empty()).then(|| Problem {
+        kind: Kind::BadInput,
+        what,
+        object: None,
+        affects: views.iter().map(|name| format!("{path}: {name}")).collect(),
+        version: Some(*commit),
+    })
 }
 
 /// The whole store, pack by pack, and then what is needed and not there.

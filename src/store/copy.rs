@@ -7,12 +7,11 @@ use std::sync::{Arc, PoisonError};
 use crate::base::fs::TempFile;
 use crate::base::id::CHUNK;
 use crate::base::progress::Unit;
-use crate::base::{ObjectId, Progress, ReadAt};
+use crate::base::{ObjectId, Progress};
 
 use super::Shared;
-use super::codec::Decoder;
-use super::error::{Flaw, Result, StoreError};
-use super::object::Object;
+use super::error::{Result, StoreError};
+use super::object::{Object, Tools};
 use super::parallel::{Numbering, for_each};
 
 /// A whole object that belongs into a file.
@@ -67,7 +66,8 @@ fn run(shared: &Arc<Shared>, jobs: &[CopyOut<'_>], progress: &dyn Progress) -> R
             return Err(StoreError::Cancelled);
         }
         let job = number as usize;
-        match open(shared, &jobs[job]) {
+        let CopyOut { id, len, .. } = &jobs[job];
+        match Object::open_sized(shared, id, *len, &mut Tools::default()) {
             Ok(object) => own.push((job, object)),
             Err(error) => fail(job, error),
         }
@@ -77,7 +77,7 @@ fn run(shared: &Arc<Shared>, jobs: &[CopyOut<'_>], progress: &dyn Progress) -> R
     objects.sort_unstable_by_key(|(job, _)| *job);
 
     let numbering = Numbering::new(objects.iter().map(|(_, object)| object.chunks()));
-    let state = || (Decoder::new(), Vec::new());
+    let state = || (Tools::default(), Vec::new());
     for_each(numbering.total(), state, |(tools, bytes), number| {
         if progress.cancelled() {
             return Err(StoreError::Cancelled);
@@ -103,12 +103,4 @@ fn run(shared: &Arc<Shared>, jobs: &[CopyOut<'_>], progress: &dyn Progress) -> R
         .unwrap_or_else(PoisonError::into_inner);
     failures.sort_unstable_by_key(|failure| failure.job);
     Ok(failures)
-}
-
-fn open(shared: &Arc<Shared>, job: &CopyOut<'_>) -> Result<Object> {
-    let object = Object::open(shared, &job.id, 0)?;
-    match object.len() == job.len {
-        true => Ok(object),
-        false => Err(object.pack().damaged(job.id, Flaw::Length(object.len()))),
-    }
 }

@@ -123,7 +123,7 @@ impl Store {
     /// Errors: `Missing`; `Damaged` where no pack has a good record; `Unsupported` or `Pack` where it is in no
     /// pack that can be listed, but some cannot.
     pub fn object(&self, id: &ObjectId) -> Result<Object> {
-        Object::open(&self.shared, id, 0)
+        Object::open(&self.shared, id, 0, &mut object::Tools::default())
     }
 
     /// All bytes of an object, verified. One longer than `limit` is an error before anything is read.

@@ -1,5 +1,9 @@
 //! One stored object, read chunk by chunk; every chunk is proved before a byte of it is given out.
+//!
+//! An object may lie in several packs. Whatever is wrong with one copy, as a whole or in one chunk, the next is
+//! tried: damage of a record or a chunk, a length that is not its, a codec of a newer mvc, a base that is gone.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -30,10 +34,25 @@ pub struct Object {
 /// The chunk that was read last, and the tools it was read with.
 #[derive(Default)]
 struct Last {
-    tools: Option<Decoder>,
+    tools: Tools,
     index: Option<u64>,
     bytes: Vec<u8>,
 }
+
+/// What one thread needs to read chunk after chunk.
+#[derive(Default)]
+pub(super) struct Tools {
+    decoder: Option<Decoder>,
+    /// What was learned of bases and parts for the chunk that is being read: the pack whose copy is good where the
+    /// first is not, `None` where no copy is. So each copy is tried once, however many copies of others need it.
+    learned: HashMap<Need, Option<ObjectId>>,
+}
+
+/// An object, one of its chunks or, with [`WHOLE`], its record, and its depth.
+type Need = (ObjectId, u64, u8);
+
+/// Stands for no chunk.
+const WHOLE: u64 = u64::MAX;
 
 impl std::fmt::Debug for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,14 +65,60 @@ impl std::fmt::Debug for Object {
 
 impl Object {
     /// `depth` is how many objects depend on this one, in a chain.
-    pub(super) fn open(shared: &Arc<Shared>, id: &ObjectId, depth: u8) -> Result<Self> {
-        shared.packs.first_good(id, |pack, entry| {
+    pub(super) fn open(
+        shared: &Arc<Shared>,
+        id: &ObjectId,
+        depth: u8,
+        tools: &mut Tools,
+    ) -> Result<Self> {
+        Self::open_where(shared, id, depth, tools, |_| Ok(()))
+    }
+
+    /// [`Object::open`] for who knows how long it is: copies of another length are none.
+    pub(super) fn open_sized(
+        shared: &Arc<Shared>,
+        id: &ObjectId,
+        len: u64,
+        tools: &mut Tools,
+    ) -> Result<Self> {
+        Self::open_where(shared, id, 0, tools, |record| match record.len == len {
+            true => Ok(()),
+            false => Err(Flaw::Length(record.len)),
+        })
+    }
+
+    /// [`Object::open`] of the first copy whose record fits.
+    fn open_where(
+        shared: &Arc<Shared>,
+        id: &ObjectId,
+        depth: u8,
+        tools: &mut Tools,
+        fits: impl Fn(&Record) -> std::result::Result<(), Flaw>,
+    ) -> Result<Self> {
+        let mut copies = shared.packs.all_good(id, |pack, entry| {
             let record = pack.record(&shared.packs.handles, entry)?;
             if depth > DEPTH {
                 return Err(pack.damaged(*id, Flaw::Depth));
             }
+            fits(&record).map_err(|flaw| pack.damaged(*id, flaw))?;
             Ok(Self::new(shared, pack, record, depth))
-        })
+        })?;
+        let mut best = 0;
+        if copies.iter().any(|copy| copy.len() != copies[0].len()) {
+            let this = (*id, WHOLE, depth);
+            let good = match tools.learned.get(&this) {
+                Some(learned) => *learned,
+                None => {
+                    let proved = copies.iter().find(|copy| copy.proves_its_length(tools));
+                    let good = proved.map(|copy| copy.pack.name);
+                    tools.learned.insert(this, good);
+                    good
+                }
+            };
+            let is_good = |copy: &Self| Some(copy.pack.name) == good;
+            best = copies.iter().position(is_good).unwrap_or(0);
+        }
+        Ok(copies.swap_remove(best))
     }
 
     /// An object of this record, which was proved, in this very pack.
@@ -93,8 +158,7 @@ impl Object {
     /// Puts the verified bytes of chunk `index` into `out`, whatever it held.
     pub fn read_chunk(&self, index: u64, out: &mut Vec<u8>) -> Result<()> {
         let mut last = self.take_last();
-        let tools = last.tools.get_or_insert_with(Decoder::new);
-        let done = self.decode_chunk(index, tools, out);
+        let done = self.decode_chunk(index, &mut last.tools, out);
         self.give_last(last);
         done
     }
@@ -111,9 +175,17 @@ impl Object {
         self.pack.damaged(self.record.id, flaw)
     }
 
+    /// What proves the length that a record says is the last chunk.
+    fn proves_its_length(&self, tools: &mut Tools) -> bool {
+        match self.chunks().checked_sub(1) {
+            Some(last) => self.decode_own(last, tools, &mut Vec::new()).is_ok(),
+            None => true,
+        }
+    }
+
     /// All verified bytes.
     pub(super) fn read_all(&self) -> Result<Vec<u8>> {
-        let mut tools = Decoder::new();
+        let mut tools = Tools::default();
         let mut chunk = Vec::new();
         let mut all = Vec::new();
         for index in 0..self.chunks() {
@@ -127,35 +199,54 @@ impl Object {
     }
 
     /// Puts the verified bytes of chunk `index` into `out`, whatever it held: from another copy of the object
-    /// where this one is damaged and there is one.
+    /// where this one cannot give them and there is one.
     pub(super) fn decode_chunk(
         &self,
         index: u64,
-        tools: &mut Decoder,
+        tools: &mut Tools,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let damage = match self.decode_own(index, tools, out) {
-            Err(damage @ StoreError::Damaged { .. }) => damage,
-            done => return done,
+        let this = (self.record.id, index, self.depth);
+        let learned = tools.learned.get(&this).copied();
+        let failure = match learned {
+            Some(None) => return Err(self.flawed(Flaw::Value(index))),
+            Some(Some(pack)) if pack != self.pack.name => self.flawed(Flaw::Value(index)),
+            _ => match self.decode_own(index, tools, out) {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            },
         };
         let packs = &self.shared.packs;
         let copy = packs.first_good(&self.record.id, |pack, entry| {
-            if pack.name == self.pack.name {
+            let other = learned.flatten().is_some_and(|good| good != pack.name);
+            if pack.name == self.pack.name || other {
                 return Err(self.flawed(Flaw::Value(index)));
             }
             let record = pack.record(&packs.handles, entry)?;
-            Self::new(&self.shared, pack, record, self.depth).decode_own(index, tools, out)
+            if record.len != self.record.len {
+                // It may be right; but then nothing fits that was read of this one.
+                return Err(pack.damaged(record.id, Flaw::Length(record.len)));
+            }
+            let copy = Self::new(&self.shared, pack, record, self.depth);
+            copy.decode_own(index, tools, out).map(|()| pack.name)
         });
-        copy.map_err(|_| damage)
+        let good = copy.ok();
+        if self.depth > 0 {
+            tools.learned.insert(this, good);
+        }
+        good.map(drop).ok_or(failure)
     }
 
     /// [`Object::decode_chunk`] from this very pack.
     pub(super) fn decode_own(
         &self,
         index: u64,
-        tools: &mut Decoder,
+        tools: &mut Tools,
         out: &mut Vec<u8>,
     ) -> Result<()> {
+        if self.depth == 0 {
+            tools.learned.clear();
+        }
         if index >= self.chunks() {
             return Err(self.flawed(Flaw::Length(self.record.len)));
         }
@@ -186,14 +277,14 @@ impl Object {
         &self,
         index: u64,
         chunk: &Chunk,
-        tools: &mut Decoder,
+        tools: &mut Tools,
         out: &mut [u8],
     ) -> Result<()> {
         let handles = &self.shared.packs.handles;
         let payload = self.pack.payload(handles, &self.record, index)?;
         let mut base = Vec::new();
         if let Some(which) = chunk.base {
-            self.base(which)?
+            self.base(which, tools)?
                 .window(chunk.base_offset, out.len(), tools, &mut base)?;
         }
         let stored = Stored {
@@ -203,6 +294,8 @@ impl Object {
             base: &base,
         };
         tools
+            .decoder
+            .get_or_insert_with(Decoder::new)
             .decode(chunk.codec, &stored, out)
             .map_err(|problem| match problem {
                 super::codec::CodecError::Unknown(codec) => StoreError::Unsupported {
@@ -216,7 +309,7 @@ impl Object {
             })
     }
 
-    fn base(&self, which: u8) -> Result<&Object> {
+    fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
         let missing = || self.flawed(Flaw::Record("a chunk names a base that is not listed"));
         let which = usize::from(which);
         let place = self.bases.get(which).ok_or_else(missing)?;
@@ -224,18 +317,12 @@ impl Object {
         if let Some(base) = place.get() {
             return Ok(base);
         }
-        let base = Self::open(&self.shared, id, self.depth + 1)?;
+        let base = Self::open(&self.shared, id, self.depth + 1, tools)?;
         Ok(place.get_or_init(|| base))
     }
 
     /// Up to `len` verified bytes from `offset` on: fewer where the object ends before.
-    fn window(
-        &self,
-        offset: u64,
-        len: usize,
-        tools: &mut Decoder,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
+    fn window(&self, offset: u64, len: usize, tools: &mut Tools, out: &mut Vec<u8>) -> Result<()> {
         let end = self.record.len.min(offset.saturating_add(len as u64));
         let mut at = offset;
         let mut chunk = Vec::new();
@@ -254,7 +341,7 @@ impl Object {
         &self,
         index: u64,
         parts: &[Part],
-        tools: &mut Decoder,
+        tools: &mut Tools,
         out: &mut [u8],
     ) -> Result<()> {
         let from = index * CHUNK as u64;
@@ -265,10 +352,12 @@ impl Object {
             if *start >= to {
                 break;
             }
-            let object = Self::open(&self.shared, &part.id, self.depth + 1)?;
-            if matches!(object.record.body, Body::Parts(_)) || object.len() != u64::from(part.len) {
-                return Err(self.flawed(Flaw::Record("a part is not what it should be")));
-            }
+            let fits = |record: &Record| match record.body {
+                Body::Chunks(_) if record.len == u64::from(part.len) => Ok(()),
+                _ => Err(Flaw::Record("as a part it is not what it should be")),
+            };
+            let depth = self.depth + 1;
+            let object = Self::open_where(&self.shared, &part.id, depth, tools, fits)?;
             object.decode_chunk(0, tools, &mut bytes)?;
             // The part's bytes that lie in this chunk, and where in it they lie.
             let low = from.max(*start);
@@ -299,8 +388,7 @@ impl Object {
             let index = at / CHUNK as u64;
             if last.index != Some(index) {
                 last.index = None; // not there if decoding fails
-                let tools = last.tools.get_or_insert_with(Decoder::new);
-                self.decode_chunk(index, tools, &mut last.bytes)?;
+                self.decode_chunk(index, &mut last.tools, &mut last.bytes)?;
                 last.index = Some(index);
             }
             let chunk = &last.bytes[(at % CHUNK as u64) as usize..];

@@ -156,17 +156,44 @@ impl Packs {
     pub(super) fn first_good<T>(
         &self,
         id: &ObjectId,
-        mut open: impl FnMut(&Arc<Pack>, &Entry) -> Result<T>,
+        open: impl FnMut(&Arc<Pack>, &Entry) -> Result<T>,
     ) -> Result<T> {
+        let mut good = self.good(id, 1, open)?;
+        Ok(good.swap_remove(0))
+    }
+
+    /// Calls `open` with each place where the object lies: those that are good, of which there is one at least; the
+    /// first failure otherwise.
+    pub(super) fn all_good<T>(
+        &self,
+        id: &ObjectId,
+        open: impl FnMut(&Arc<Pack>, &Entry) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.good(id, usize::MAX, open)
+    }
+
+    /// At most so many good places; at least one.
+    fn good<T>(
+        &self,
+        id: &ObjectId,
+        most: usize,
+        mut open: impl FnMut(&Arc<Pack>, &Entry) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let found = self.twice(true, || {
             let (places, unusable) = self.scan(id, false)?;
-            let mut failure = None;
+            let (mut good, mut failure) = (Vec::new(), None);
             for (pack, entry) in &places {
                 match open(pack, entry) {
-                    Ok(opened) => return Ok(Some(Ok(opened))),
+                    Ok(opened) => good.push(opened),
                     Err(e) if is_gone(&e) => return Err(e),
                     Err(e) => failure = failure.or(Some(e)),
                 }
+                if good.len() == most {
+                    break;
+                }
+            }
+            if !good.is_empty() {
+                return Ok(Some(Ok(good)));
             }
             let unlisted = || unusable.map(|(pack, why)| pack.unusable(&why));
             Ok(failure.or_else(unlisted).map(Err))

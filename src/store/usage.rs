@@ -8,7 +8,7 @@ use crate::base::{ObjectId, ReadAt};
 use super::Shared;
 use super::codec;
 use super::error::{Result, StoreError};
-use super::object::Object;
+use super::object::{Object, Tools};
 use super::record::Body;
 
 /// What a store holds. An object that lies in two packs counts twice, as it does on the disk.
@@ -63,7 +63,8 @@ pub(super) fn usage(shared: &Shared) -> Result<Usage> {
 }
 
 pub(super) fn stored_size(shared: &Arc<Shared>, id: &ObjectId) -> Result<Option<StoredSize>> {
-    let object = match Object::open(shared, id, 0) {
+    let tools = &mut Tools::default();
+    let object = match Object::open(shared, id, 0, tools) {
         Ok(object) => object,
         Err(StoreError::Missing { .. }) => return Ok(None),
         Err(e) => return Err(e),
@@ -79,7 +80,7 @@ pub(super) fn stored_size(shared: &Arc<Shared>, id: &ObjectId) -> Result<Option<
     if let Body::Parts(parts) = &object.record().body {
         size.parts = parts.len() as u64;
         for part in parts {
-            add(&mut size, &Object::open(shared, &part.id, 1)?);
+            add(&mut size, &Object::open(shared, &part.id, 1, tools)?);
         }
     }
     Ok(Some(size))

@@ -1,6 +1,6 @@
 //! Reading and checking everything there is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,9 @@ use crate::base::{ObjectId, Progress};
 
 use super::Shared;
 use super::checksum::checksum;
-use super::codec::Decoder;
 use super::error::{Flaw, Result, StoreError};
 use super::layout::{self, PACK_MAGIC, Unusable, check_header};
-use super::object::Object;
+use super::object::{Object, Tools};
 use super::pack::{Entry, Handle, Pack, Problem, Table, read_footer};
 use super::parallel::{Numbering, for_each};
 use super::record::Body;
@@ -95,23 +94,35 @@ pub(super) fn verify(shared: &Arc<Shared>, progress: &dyn Progress) -> Result<Ch
     progress.begin("checking packs", Unit::Bytes, Some(total));
     let listed = for_each(packs.len() as u64, Vec::new, |own, number| {
         let pack = &packs[number as usize];
-        for entry in check_pack(pack, &found, progress)? {
-            own.push((pack, entry));
-        }
+        own.push((pack, check_pack(pack, &found, progress)?));
         Ok::<_, StoreError>(())
     });
     progress.end();
-    let mut entries: Vec<(&Arc<Pack>, Entry)> = listed?.into_iter().flatten().collect();
+    let mut entries: Vec<(&Arc<Pack>, Entry)> = Vec::new();
+    let mut said = Vec::new();
+    for (pack, listed) in listed?.into_iter().flatten() {
+        said.extend(listed.totals.map(|totals| (pack.name, totals)));
+        entries.extend(listed.entries.into_iter().map(|entry| (pack, entry)));
+    }
     // In the order of the disk.
     entries.sort_unstable_by_key(|(pack, entry)| (pack.name, entry.offset));
 
     progress.begin("checking objects", Unit::Bytes, None);
-    let good = check_objects(shared, &entries, &found, progress);
+    let checked = check_objects(shared, &entries, &found, progress);
     progress.end();
+    let (good, sums) = checked?;
+    for (pack, totals) in said {
+        // Of a pack with a record that cannot be read there is no sum, and the record was told of.
+        if let Some(sum) = sums.get(&pack).unwrap_or(&Some(Totals::default()))
+            && *sum != totals
+        {
+            found.add(pack, None, "its totals are not those of its objects");
+        }
+    }
     Ok(Checked {
         packs: packs.len() as u64,
         objects: entries.len() as u64,
-        bytes: good?,
+        bytes: good,
         damage: found
             .0
             .into_inner()
@@ -149,13 +160,56 @@ fn is_there(path: &Path) -> bool {
     }
 }
 
+/// Bytes of a pack's objects, and bytes that their chunks and records take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    raw: u128,
+    stored: u128,
+}
+
+impl Totals {
+    fn of(table: &Table) -> Self {
+        Self {
+            raw: table.raw.into(),
+            stored: table.stored.into(),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            raw: self.raw + other.raw,
+            stored: self.stored + other.stored,
+        }
+    }
+}
+
+/// What the records of each pack add up to; `None` where one of them cannot be read.
+type Sums = BTreeMap<ObjectId, Option<Totals>>;
+
+/// What a pack lists.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Entry>,
+    /// What it says that they add up to.
+    totals: Option<Totals>,
+}
+
+impl From<(Vec<Entry>, Table)> for Listed {
+    fn from((entries, table): (Vec<Entry>, Table)) -> Self {
+        Self {
+            entries,
+            totals: Some(Totals::of(&table)),
+        }
+    }
+}
+
 /// Checks a pack and its index as files, and returns what objects they list.
-fn check_pack(pack: &Pack, found: &Found, progress: &dyn Progress) -> Result<Vec<Entry>> {
+fn check_pack(pack: &Pack, found: &Found, progress: &dyn Progress) -> Result<Listed> {
     let name = pack.name;
     let directory = match open_pack(pack, found, progress) {
         Ok(directory) => directory,
         Err(Stop::Cancelled) => return Err(StoreError::Cancelled),
-        Err(Stop::Gone) => return Ok(Vec::new()),
+        Err(Stop::Gone) => return Ok(Listed::default()),
     };
     let index = Handle::open(&pack.index_path())
         .map_err(Problem::Io)
@@ -166,21 +220,21 @@ fn check_pack(pack: &Pack, found: &Found, progress: &dyn Progress) -> Result<Vec
     match (directory, index) {
         // Rebuilding it is only a matter of speed.
         (directory, Err(Problem::Io(e))) if e.kind() == io::ErrorKind::NotFound => {
-            Ok(directory.map(|(entries, _)| entries).unwrap_or_default())
+            Ok(directory.map(Listed::from).unwrap_or_default())
         }
         (directory, Err(problem)) => {
             found.problem(name, "its index", &problem);
-            Ok(directory.map(|(entries, _)| entries).unwrap_or_default())
+            Ok(directory.map(Listed::from).unwrap_or_default())
         }
-        (None, Ok((entries, _))) => Ok(entries),
+        (None, Ok(index)) => Ok(index.into()),
         (Some((entries, own)), Ok((listed, table))) => {
-            let totals = |table: &Table| (table.count, table.raw, table.stored);
+            let totals = |table: &Table| (table.count, Totals::of(table));
             if table.hash != name {
                 found.add(name, None, "its index is that of another pack");
             } else if listed != entries || totals(&table) != totals(&own) {
                 found.add(name, None, "its index contradicts it");
             }
-            Ok(entries)
+            Ok((entries, own).into())
         }
     }
 }
@@ -255,20 +309,22 @@ fn check_whole(
     }
 }
 
-/// Checks objects one by one, the large ones afterwards and together. Returns how many bytes are good.
+/// Checks objects one by one, the large ones afterwards and together. Returns how many bytes are good, and what the
+/// records add up to.
 fn check_objects(
     shared: &Arc<Shared>,
     entries: &[(&Arc<Pack>, Entry)],
     found: &Found,
     progress: &dyn Progress,
-) -> Result<u64> {
+) -> Result<(u64, Sums)> {
     let state = || Checker {
         shared,
         found,
         progress,
-        tools: Decoder::new(),
+        tools: Tools::default(),
         bytes: Vec::new(),
         good: 0,
+        sums: Sums::new(),
         large: Vec::new(),
     };
     let checkers = for_each(entries.len() as u64, state, |checker, number| {
@@ -276,6 +332,10 @@ fn check_objects(
         checker.object(pack, &entry)
     })?;
     let mut good: u64 = checkers.iter().map(|checker| checker.good).sum();
+    let mut sums = Sums::new();
+    for (pack, sum) in checkers.iter().flat_map(|checker| &checker.sums) {
+        add(&mut sums, *pack, *sum);
+    }
     let large: Vec<_> = checkers.into_iter().flat_map(|c| c.large).collect();
     let numbering = Numbering::new(large.iter().map(Object::chunks));
     let checkers = for_each(numbering.total(), state, |checker, number| {
@@ -283,16 +343,22 @@ fn check_objects(
         checker.chunk(&large[object], chunk)
     })?;
     good += checkers.iter().map(|checker| checker.good).sum::<u64>();
-    Ok(good)
+    Ok((good, sums))
+}
+
+fn add(sums: &mut Sums, pack: ObjectId, more: Option<Totals>) {
+    let sum = sums.entry(pack).or_insert(Some(Totals::default()));
+    *sum = sum.zip(more).map(|(sum, more)| sum.plus(more));
 }
 
 struct Checker<'a> {
     shared: &'a Arc<Shared>,
     found: &'a Found,
     progress: &'a dyn Progress,
-    tools: Decoder,
+    tools: Tools,
     bytes: Vec<u8>,
     good: u64,
+    sums: Sums,
     large: Vec<Object>,
 }
 
@@ -302,9 +368,15 @@ impl Checker<'_> {
             Ok(record) => record,
             Err(error) => {
                 self.found.object(pack.name, entry.id, &error);
+                add(&mut self.sums, pack.name, None);
                 return Ok(());
             }
         };
+        let totals = Totals {
+            raw: record.len.into(),
+            stored: u128::from(record.stored()) + u128::from(entry.len),
+        };
+        add(&mut self.sums, pack.name, Some(totals));
         let object = Object::new(self.shared, pack, record, 0);
         if object.chunks() > MANY {
             self.large.push(object);

@@ -1,6 +1,6 @@
 use mvc::base::Kind;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, root};
 
 #[test]
 fn a_whole_store_is_said_to_be_whole() {
@@ -45,4 +45,45 @@ fn missing_objects_are_listed_with_what_needs_them() {
     sandbox.mvc(&["add", "model.safetensors"]).ok();
     sandbox.mvc(&["verify"]).ok();
     sandbox.assert_seed("model.safetensors", 3);
+}
+
+#[test]
+fn ids_of_views_are_those_of_their_bytes() {
+    let sandbox = Sandbox::repo();
+    sandbox.mvc(&["init"]).ok();
+    sandbox.mvc(&["track", "*.pth"]).ok();
+    let bytes = std::fs::read(root().join("fixtures/torch/state.pth")).expect("a fixture");
+    sandbox.write("state.pth", &bytes);
+    sandbox.mvc(&["commit", "-q", "-m", "first"]).ok();
+    sandbox.mvc(&["verify"]).ok();
+    sandbox.mvc(&["verify", "--all"]).ok();
+    let good = sandbox.text("state.pth.mvc");
+    let id = |name: &str| {
+        let line = good
+            .lines()
+            .find(|line| line.starts_with(&format!("view \"{name}\" ")));
+        let line = line.expect("it is a view");
+        line.rsplit_once(' ').expect("it has an id").1.to_owned()
+    };
+    // Each has the id of the other: all bytes are there, and all names, dtypes, shapes and places are right.
+    let (q, k) = (id("blocks.0.q"), id("blocks.0.k"));
+    let lie = good.replace(&q, "#").replace(&k, &q).replace('#', &k);
+    assert_ne!(lie, good);
+    sandbox.write("state.pth.mvc", &lie);
+    sandbox
+        .git(&["commit", "--quiet", "--no-verify", "-am", "a lie"])
+        .ok();
+    for command in [&["verify"][..], &["verify", "--all"]] {
+        let found = sandbox.mvc(command).fails(Kind::No);
+        for name in ["blocks.0.q", "blocks.0.k"] {
+            let line = format!("state.pth: {name}");
+            assert!(found.stdout.contains(&line), "{}", found.stdout);
+        }
+        assert!(!found.stdout.contains("blocks.0.v"), "{}", found.stdout);
+    }
+    // The bytes are proved without them.
+    sandbox.remove("state.pth");
+    sandbox.mvc(&["restore", "state.pth"]).ok();
+    assert!(sandbox.read("state.pth") == bytes);
+    sandbox.mvc(&["verify", "HEAD~1"]).ok();
 }

@@ -15,10 +15,13 @@ use super::Result;
 use super::tiling::{Tiling, UNKNOWN};
 use crate::base::text::printable;
 use crate::base::{Dtype, ReadAt};
-use crate::model::manifest::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Tensor};
+use crate::model::manifest::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Tensor, countable};
 
 /// The longest header that is read, as in the reference implementation.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// How long a header can be, with the length before it: it has at least `{}`.
+pub(crate) const HEADER_BYTES: std::ops::RangeInclusive<u64> = 10..=8 + MAX_HEADER;
 
 /// What is wrong with a header.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +150,9 @@ pub(super) fn scan(file: &dyn ReadAt) -> Result<Tiling> {
     }))
 }
 
-/// Reads the header at the start of `source`, which need not go on after it, of a file of `file_len` bytes.
-pub(crate) fn read_header(source: &dyn ReadAt, file_len: u64) -> Result<Header> {
+/// How long the header at the start of `source` says it is, with its own length: no longer than can be read, nor than
+/// the file of `file_len` bytes.
+pub(crate) fn header_len(source: &dyn ReadAt, file_len: u64) -> Result<u64> {
     if file_len < 8 {
         return Err(HeaderError::Short(file_len).into());
     }
@@ -163,7 +167,13 @@ pub(crate) fn read_header(source: &dyn ReadAt, file_len: u64) -> Result<Header> 
         let (header, file) = (bytes, file_len);
         return Err(HeaderError::PastEnd { header, file }.into());
     }
-    let mut json = vec![0; length as usize];
+    Ok(bytes)
+}
+
+/// Reads the header at the start of `source`, which need not go on after it, of a file of `file_len` bytes.
+pub(crate) fn read_header(source: &dyn ReadAt, file_len: u64) -> Result<Header> {
+    let bytes = header_len(source, file_len)?;
+    let mut json = vec![0; (bytes - 8) as usize];
     source.read_exact_at(&mut json, 8)?;
     let mut tensors = parse(&json)?;
     place(&mut tensors, bytes, file_len)?;
@@ -402,6 +412,9 @@ impl<'de> Visitor<'de> for ShapeSeed {
                 return Err(A::Error::custom("more dimensions than are read"));
             }
             shape.push(side);
+        }
+        if !countable(&shape) {
+            return Err(A::Error::custom("sides whose product is too large"));
         }
         Ok(shape)
     }

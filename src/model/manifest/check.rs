@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::error::{ManifestError, Result, TensorProblem};
-use super::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Storage, Tensor};
-use crate::base::ReadAt;
+use super::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Storage, Tensor, View};
+use crate::base::{ObjectId, ReadAt};
 use crate::model::format::safetensors;
 use crate::model::view;
 
@@ -17,6 +17,13 @@ const MAX_SPREAD: u64 = 8;
 /// Bytes that views of a small file may show in any case.
 const FREE_SPREAD: u64 = 16 << 20;
 
+/// True for sides whose product can be counted, those of 0 left out, so that no order of multiplying overflows.
+pub(crate) fn countable(shape: &[u64]) -> bool {
+    let sides = shape.iter().filter(|side| **side > 0);
+    let product = sides.copied().try_fold(1u64, u64::checked_mul);
+    product.is_some_and(|product| product <= i64::MAX as u64)
+}
+
 impl Manifest {
     /// Checks what the grammar cannot say: lengths, names, order, views inside their storages.
     pub(crate) fn validate(&self) -> Result<()> {
@@ -24,6 +31,8 @@ impl Manifest {
         let mut keys = HashSet::new();
         let mut end = 0u64;
         let mut shown = 0u64;
+        // The last segment of no bytes at this place.
+        let mut empty: Option<&str> = None;
         for segment in &self.segments {
             end = end
                 .checked_add(segment.bytes())
@@ -37,10 +46,15 @@ impl Manifest {
                     check_storage(self.format, storage, first, &mut names, &mut shown)
                 }
             };
-            checked.map_err(|(name, problem)| ManifestError::Tensor {
-                name: name.to_owned(),
-                problem,
-            })?;
+            checked
+                .and_then(|()| check_empty(segment, &mut empty))
+                .map_err(|(name, problem)| ManifestError::Tensor {
+                    name: name.to_owned(),
+                    problem,
+                })?;
+        }
+        if self.format == Format::Safetensors && !self.has_header() {
+            return Err(ManifestError::Literals);
         }
         match self.segments.iter().find_map(|segment| match segment {
             Segment::Storage(storage) => Some(storage),
@@ -59,6 +73,41 @@ impl Manifest {
         }
     }
 
+    /// Checks what is known of ids without any bytes: there is one for no bytes.
+    pub(super) fn validate_ids(&self) -> Result<()> {
+        let none = ObjectId::of(b"");
+        let wrong = self.segments.iter().find_map(|segment| match segment {
+            Segment::Literal { .. } => None,
+            Segment::Tensor(tensor) => {
+                (tensor.bytes == 0 && tensor.id != none).then_some(&tensor.name)
+            }
+            Segment::Storage(storage) if storage.bytes == 0 && storage.id != none => {
+                Some(&storage.key)
+            }
+            Segment::Storage(storage) => {
+                let wrong = |view: &&View| view.shape.contains(&0) && view.id != none;
+                storage.views.iter().find(wrong).map(|view| &view.name)
+            }
+        });
+        match wrong {
+            Some(name) => Err(ManifestError::Tensor {
+                name: name.clone(),
+                problem: TensorProblem::Empty,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// True where one literal, which may be a header by its length, comes before nothing but tensors.
+    fn has_header(&self) -> bool {
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal { .. });
+        self.segments.split_first().is_some_and(|(header, rest)| {
+            is_literal(header)
+                && safetensors::HEADER_BYTES.contains(&header.bytes())
+                && !rest.iter().any(is_literal)
+        })
+    }
+
     /// Checks that a weights file is one that this manifest can describe: its length, and of safetensors every
     /// name, dtype, shape and place in its header. The bytes of the tensors are not read.
     pub fn check(&self, file: &dyn ReadAt) -> Result<()> {
@@ -74,8 +123,13 @@ impl Manifest {
         if self.format != Format::Safetensors {
             return Ok(());
         }
-        let tensors = safetensors::read_header(header, self.file_len())
-            .map_err(|error| ManifestError::Header(Box::new(error)))?;
+        let unread = |error| ManifestError::Header(Box::new(error));
+        let found = safetensors::header_len(header, self.file_len()).map_err(unread)?;
+        let expected = self.segments.first().map_or(0, Segment::bytes);
+        if found != expected {
+            return Err(ManifestError::HeaderLength { expected, found });
+        }
+        let tensors = safetensors::read_header(header, self.file_len()).map_err(unread)?;
         let mut listed = self.tensors().into_iter();
         for expected in tensors.tensors {
             let agrees = listed.next().is_some_and(|entry| {
@@ -116,6 +170,9 @@ fn check_tensor<'a>(
     }
     if tensor.shape.len() > MAX_RANK {
         return Err((name, TensorProblem::Rank));
+    }
+    if !countable(&tensor.shape) {
+        return Err((name, TensorProblem::Sides));
     }
     let known = tensor.dtype.size().is_some();
     if known && tensor.dtype.bytes(&tensor.shape) != Some(tensor.bytes) {
@@ -163,6 +220,9 @@ fn check_storage<'a>(
         if view.shape.len() > MAX_RANK {
             return Err((name, TensorProblem::Rank));
         }
+        if !countable(&view.shape) {
+            return Err((name, TensorProblem::Sides));
+        }
         let strided = view.strided().ok_or((name, TensorProblem::Bounds))?;
         if strided.end() > storage.bytes {
             return Err((name, TensorProblem::Bounds));
@@ -176,5 +236,24 @@ fn check_storage<'a>(
         last = Some((view.offset, name));
         *shown = shown.saturating_add(strided.bytes());
     }
-    Ok(())
+    match storage.views.first() {
+        Some(first) if first.dtype != storage.dtype => Err((key, TensorProblem::StorageDtype)),
+        _ if storage.is_tensor() => Err((key, TensorProblem::Whole)),
+        _ => Ok(()),
+    }
+}
+
+/// Of segments of no bytes at one place, the last of which `before` names, the names are in order.
+fn check_empty<'a>(segment: &'a Segment, before: &mut Option<&'a str>) -> Checked<'a> {
+    let name = match segment {
+        Segment::Literal { .. } => None,
+        Segment::Tensor(tensor) => Some(tensor.name.as_str()),
+        Segment::Storage(storage) => storage.views.first().map(|view| view.name.as_str()),
+    };
+    let name = name.filter(|_| segment.bytes() == 0);
+    let last = std::mem::replace(before, name);
+    match name {
+        Some(name) if last.is_some_and(|last| last >= name) => Err((name, TensorProblem::Order)),
+        _ => Ok(()),
+    }
 }

@@ -70,6 +70,17 @@ pub enum ManifestError {
         "the list of its tensors would have more than {MAX_BODY} bytes, which is more than are read"
     )]
     LongList,
+    /// A list that belongs into the store.
+    #[error("the sidecar's list of tensors is too long to be written out")]
+    Inline,
+    /// A list that belongs into the sidecar.
+    #[error("the sidecar's list of tensors is short, and lies in the store all the same")]
+    Stored,
+    /// A safetensors file begins with its header, and has no other bytes that are no tensor.
+    #[error(
+        "the sidecar does not begin with the one literal that a safetensors file has, its header"
+    )]
+    Literals,
     /// The segments are longer than a file can be.
     #[error("the sidecar's segments together are longer than any file")]
     Overflow,
@@ -86,6 +97,14 @@ pub enum ManifestError {
     /// The weights file has another length.
     #[error("the file has {found} bytes, and its sidecar describes {expected}")]
     Length {
+        /// By the sidecar.
+        expected: u64,
+        /// In truth.
+        found: u64,
+    },
+    /// The weights file's own header is not as long as the literal that it should be.
+    #[error("the file's header has {found} bytes, and its sidecar describes {expected}")]
+    HeaderLength {
         /// By the sidecar.
         expected: u64,
         /// In truth.
@@ -117,6 +136,12 @@ pub enum TensorProblem {
     /// More dimensions than are read.
     #[error("has more than {MAX_RANK} dimensions")]
     Rank,
+    /// More elements than can be counted.
+    #[error("has sides whose product is too large")]
+    Sides,
+    /// No bytes, and the id of some.
+    #[error("has no bytes, and an id that is not that of no bytes")]
+    Empty,
     /// A view that leaves its storage, or whose numbers overflow.
     #[error("reaches beyond its storage")]
     Bounds,
@@ -132,6 +157,12 @@ pub enum TensorProblem {
     /// A storage without views.
     #[error("is a storage without views")]
     Unseen,
+    /// A storage that should be written as a tensor.
+    #[error("is a storage that is one whole tensor")]
+    Whole,
+    /// A storage that is stored as other numbers than its first view has.
+    #[error("is a storage of another dtype than its first view")]
+    StorageDtype,
     /// An opaque file has no tensors, and only torch has storages.
     #[error("is of a kind that the file's format does not have")]
     Kind,
@@ -150,9 +181,13 @@ impl Failure for ManifestError {
             | Self::Tensor { .. }
             | Self::TooMany { .. }
             | Self::LongList
+            | Self::Inline
+            | Self::Stored
+            | Self::Literals
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }
+            | Self::HeaderLength { .. }
             | Self::Disagrees { .. } => Kind::BadInput,
             Self::Header(source) => source.kind(),
         }
@@ -181,9 +216,13 @@ impl Failure for ManifestError {
             | Self::Tensor { .. }
             | Self::TooMany { .. }
             | Self::LongList
+            | Self::Inline
+            | Self::Stored
+            | Self::Literals
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }
+            | Self::HeaderLength { .. }
             | Self::Disagrees { .. } => None,
         }
     }

@@ -9,8 +9,11 @@ mod group;
 mod parse;
 mod write;
 
-use crate::base::{Dtype, ObjectId};
+use std::io;
 
+use crate::base::{Dtype, ObjectId, Progress, ReadAt};
+
+pub(crate) use check::countable;
 pub use error::{ManifestError, Result};
 pub use group::group_of;
 pub use write::Rendered;
@@ -140,7 +143,7 @@ pub struct Tensor {
 }
 
 /// A torch storage that is seen through views.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Storage {
     /// Its key in the file.
     pub key: String,
@@ -155,7 +158,7 @@ pub struct Storage {
 }
 
 /// A tensor that lies somewhere in a storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     /// Its name.
     pub name: String,
@@ -296,6 +299,21 @@ impl Manifest {
     }
 }
 
+impl Storage {
+    /// True where all its views are one tensor that is the whole of it, in order: then it is no storage but that
+    /// [`Tensor`].
+    pub(crate) fn is_tensor(&self) -> bool {
+        let whole = |view: &View| {
+            let bytes = view.dtype.bytes(&view.shape);
+            view.offset == 0 && view.strides.is_empty() && bytes == Some(self.bytes)
+        };
+        self.views.first().is_some_and(|first| {
+            let alike = |view: &View| (&view.dtype, &view.shape) == (&first.dtype, &first.shape);
+            self.views.iter().all(|view| whole(view) && alike(view))
+        })
+    }
+}
+
 impl Tensor {
     fn entry(&self, name: &str, offset: u64) -> Entry {
         Entry {
@@ -318,6 +336,14 @@ impl View {
     /// How it lies in its storage; `None` where its numbers cannot be: an unknown element size, an overflow.
     pub(crate) fn strided(&self) -> Option<crate::model::view::Strided> {
         crate::model::view::Strided::new(self.offset, &self.dtype, &self.shape, &self.strides)
+    }
+
+    /// The id of its elements in these bytes of its storage, which proves or refutes the one that it has.
+    pub fn id_in(&self, storage: &dyn ReadAt, progress: &dyn Progress) -> io::Result<ObjectId> {
+        match self.strided() {
+            Some(strided) => strided.of(storage, 0).id(progress),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     fn entry(&self, storage: &Storage, offset: u64) -> Entry {

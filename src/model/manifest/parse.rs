@@ -1,6 +1,7 @@
 //! Text to manifests.
 
 use super::error::{ManifestError, Result};
+use super::write::is_long;
 use super::{
     Format, MAX_BODY, MAX_RANK, MAX_TENSORS, MAX_TEXT, Manifest, Segment, Sidecar, Storage, Stored,
     Tensor, VERSION, View,
@@ -23,11 +24,13 @@ impl Manifest {
         let written = manifest.to_text();
         match first_difference(text, &written) {
             Some(line) => Err(ManifestError::NotCanonical { line }),
+            None if is_long(manifest.count(), body.len()) => Err(ManifestError::Inline),
             None => Ok(Sidecar::Inline(manifest)),
         }
     }
 
-    /// Reads a list that lies in the store: the bytes of the object that `stored` names.
+    /// Reads a list that lies in the store: the bytes of the object that `stored` names. A list that is short enough
+    /// for git is none.
     pub fn parse_stored(stored: &Stored, body: &[u8]) -> Result<Manifest> {
         let body = readable(body, MAX_BODY)?;
         let manifest = Self::from_lines(stored.format, body, 1)?;
@@ -35,7 +38,10 @@ impl Manifest {
             return Err(ManifestError::NotCanonical { line });
         }
         match manifest.count() as u64 {
-            found if found == stored.count => Ok(manifest),
+            found if found == stored.count => match is_long(manifest.count(), body.len()) {
+                true => Ok(manifest),
+                false => Err(ManifestError::Stored),
+            },
             found => Err(ManifestError::Count {
                 id: stored.id,
                 count: stored.count,
@@ -52,6 +58,7 @@ impl Manifest {
         }
         let manifest = Manifest { format, segments };
         manifest.validate()?;
+        manifest.validate_ids()?;
         Ok(manifest)
     }
 }
@@ -269,10 +276,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A number in digits alone.
+/// A number in digits alone, below 2^63.
 fn number(word: &str) -> Option<u64> {
     let digits = !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit());
-    digits.then(|| word.parse().ok())?
+    let number: Option<u64> = digits.then(|| word.parse().ok())?;
+    number.filter(|number| *number <= i64::MAX as u64)
 }
 
 /// The first line, from 1, in which two texts differ.

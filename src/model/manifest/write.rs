@@ -34,7 +34,7 @@ impl Manifest {
         self.check_length()?;
         let body = self.body();
         let count = self.count();
-        if count <= MAX_INLINE && body.len() <= MAX_INLINE_TEXT {
+        if !is_long(count, body.len()) {
             let text = first_line(self.format) + &body;
             return Ok(Rendered { text, body: None });
         }
@@ -120,6 +120,11 @@ impl Manifest {
             }
         })
     }
+}
+
+/// True where a list of so many names in so many bytes lies in the store.
+pub(super) fn is_long(count: usize, bytes: usize) -> bool {
+    count > MAX_INLINE || bytes > MAX_INLINE_TEXT
 }
 
 impl Sidecar {

@@ -161,8 +161,12 @@ impl Pack {
         if record.id != entry.id {
             return Err(flawed(Flaw::Record("it is another object's")));
         }
+        // Of an object without chunks the place of the first has no meaning.
+        let has_chunks = matches!(&record.body, Body::Chunks(chunks) if !chunks.is_empty());
         let end = record.payload.checked_add(record.stored());
-        if record.payload < HEADER_LEN as u64 || end.is_none_or(|end| end > entry.offset) {
+        let before =
+            record.payload >= HEADER_LEN as u64 && end.is_some_and(|end| end <= entry.offset);
+        if has_chunks && !before {
             return Err(flawed(Flaw::Record("its chunks are not before it")));
         }
         record.prove().map_err(flawed)?;

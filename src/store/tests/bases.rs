@@ -8,10 +8,13 @@ use crate::base::Kind;
 use crate::base::id::{chunk_value, id_of_chunks};
 use crate::base::kind::Failure;
 
-const XOR: u8 = 250;
+pub(super) const XOR: u8 = 250;
+
+/// A record and the bytes that it is stored as.
+pub(super) type Handmade = (Record, Vec<u8>);
 
 /// A record and its stored bytes: `bytes` XOR what `base` has from `offset` on.
-fn against(bytes: &[u8], base: &[u8], offset: usize, codec: u8) -> (Record, Vec<u8>) {
+pub(super) fn against(bytes: &[u8], base: &[u8], offset: usize, codec: u8) -> Handmade {
     let mut stored = bytes.to_vec();
     let tail = base.get(offset..).unwrap_or_default();
     stored.iter_mut().zip(tail).for_each(|(b, o)| *b ^= o);
@@ -42,8 +45,8 @@ fn against(bytes: &[u8], base: &[u8], offset: usize, codec: u8) -> (Record, Vec<
     (record, stored)
 }
 
-/// Publishes a pack of handmade records.
-fn publish(sandbox: &Sandbox, records: Vec<(Record, Vec<u8>)>) {
+/// Publishes a pack of handmade records; its name.
+pub(super) fn publish(sandbox: &Sandbox, records: Vec<Handmade>) -> ObjectId {
     let fs = Fs::new();
     let dir = sandbox.path();
     let mut pack = PackWriter::create(&fs, &layout::tmp(&dir)).expect("created");
@@ -55,8 +58,10 @@ fn publish(sandbox: &Sandbox, records: Vec<(Record, Vec<u8>)>) {
     let packs = layout::packs(&dir);
     fs.create_dir_all(&packs).expect("made");
     let sealed = pack.seal().expect("sealed");
+    let name = sealed.footer.hash;
     let durable = sealed.sync(&fs, &layout::tmp(&dir)).expect("synced");
     durable.publish(&fs, &packs).expect("published");
+    name
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The store as a whole: what is put comes back, from any order of events and of failures.
 
 mod bases;
+mod copies;
 mod crash;
 mod damage;
 mod many;

@@ -132,7 +132,22 @@ fn whatever_is_wrong_is_named() {
                 r#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#,
                 &[],
             ),
-            "its place has 0 bytes",
+            "sides whose product is too large",
+        ),
+        (
+            // No sidecar could say it.
+            safetensors(
+                r#"{"a":{"dtype":"F4","shape":[9223372036854775808],"data_offsets":[0,0]}}"#,
+                &[],
+            ),
+            "sides whose product is too large",
+        ),
+        (
+            safetensors(
+                r#"{"a":{"dtype":"F32","shape":[0,4611686018427387904,2],"data_offsets":[0,0]}}"#,
+                &[],
+            ),
+            "sides whose product is too large",
         ),
         (
             safetensors(

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::tiling::{Tiling, UNKNOWN};
-use crate::base::ReadAt;
 use crate::base::text::printable;
+use crate::base::{Dtype, ReadAt};
 use crate::model::manifest::{Format, Manifest, ManifestError, Segment, Storage, Tensor, View};
 use names::Named;
 use pickle::Values;
@@ -203,31 +203,6 @@ fn by_storage(values: &Values<'_>, named: Vec<Named>) -> BTreeMap<String, Vec<Na
 /// A storage as a tensor, where all who look at it see the same whole of it, else with its views.
 fn segment(key: String, bytes: u64, mut tensors: Vec<Named>) -> Segment {
     tensors.sort_by(|a, b| (a.tensor.offset, &a.name).cmp(&(b.tensor.offset, &b.name)));
-    let is_whole = |tensor: &Named| {
-        let it = &tensor.tensor;
-        it.offset == 0 && it.strides.is_empty() && it.dtype.bytes(&it.shape) == Some(bytes)
-    };
-    let alike = |first: &Named| {
-        tensors.iter().all(|tensor| {
-            tensor.tensor.dtype == first.tensor.dtype && tensor.tensor.shape == first.tensor.shape
-        })
-    };
-    let dtype = match tensors.first() {
-        Some(first) if is_whole(first) && alike(first) && tensors.iter().all(is_whole) => {
-            let (dtype, shape) = (first.tensor.dtype.clone(), first.tensor.shape.clone());
-            let mut names = tensors.into_iter().map(|tensor| tensor.name);
-            return Segment::Tensor(Tensor {
-                name: names.next().unwrap_or_default(),
-                dtype,
-                shape,
-                bytes,
-                id: UNKNOWN,
-                aliases: names.collect(),
-            });
-        }
-        Some(first) => first.tensor.dtype.clone(),
-        None => crate::base::Dtype::U8,
-    };
     let view = |named: Named| View {
         name: named.name,
         dtype: named.tensor.dtype,
@@ -236,12 +211,25 @@ fn segment(key: String, bytes: u64, mut tensors: Vec<Named>) -> Segment {
         strides: named.tensor.strides,
         id: UNKNOWN,
     };
-    Segment::Storage(Storage {
+    let first = tensors.first().map(|named| named.tensor.dtype.clone());
+    let mut storage = Storage {
         key,
-        dtype,
+        dtype: first.unwrap_or(Dtype::U8),
         bytes,
         id: UNKNOWN,
         views: tensors.into_iter().map(view).collect(),
+    };
+    if !storage.is_tensor() {
+        return Segment::Storage(storage);
+    }
+    let first = storage.views.remove(0);
+    Segment::Tensor(Tensor {
+        name: first.name,
+        dtype: first.dtype,
+        shape: first.shape,
+        bytes,
+        id: UNKNOWN,
+        aliases: storage.views.into_iter().map(|view| view.name).collect(),
     })
 }
 

@@ -371,7 +371,8 @@ fn tensors_that_cannot_be_make_the_file_opaque() {
     assert_eq!(refused(tensor(4, 0, &[4], &[1])), "2 spans");
     assert!(refused(tensor(4, 1, &[4], &[1])).contains("reaches beyond its storage"));
     assert!(refused(tensor(4, 0, &[2, 2], &[i32::MAX, 1])).contains("reaches beyond"));
-    assert!(refused(tensor(4, 0, &[i32::MAX, i32::MAX, 9], &[0, 0, 0])).contains("reaches beyond"));
+    assert!(refused(tensor(4, 0, &[i32::MAX, i32::MAX, 9], &[0, 0, 0])).contains("has sides"));
+    assert!(refused(tensor(4, 0, &[i32::MAX, i32::MAX, 9, 0], &[0; 4])).contains("has sides"));
     assert!(refused(tensor(4, 0, &[i32::MAX], &[0])).contains("repeats its bytes too often"));
     // A name that a sidecar writes six times as long, and repeats for each of the others.
     let long = [&b"X\x00\xfd\x00\x00"[..], &[1; 0xfd00]].concat();
