@@ -18,6 +18,8 @@ use crate::store::Writer;
 pub struct Options {
     /// Track files as plain bytes, whatever they look like.
     pub opaque: bool,
+    /// Read what the store has of unchanged weights, and store anew what is damaged there.
+    pub heal: bool,
 }
 
 /// One weights file that was added.
@@ -259,7 +261,7 @@ pub fn store(
         if !options.opaque
             && same_mode
             && before.is_some()
-            && is_stored(ws, before.as_ref())?
+            && is_stored(ws, before.as_ref(), options.heal)?
             && (proved || holds(&opened, before.as_ref(), progress)?)
         {
             opened.unchanged(ws)?;
@@ -349,8 +351,19 @@ fn holds(opened: &Opened, manifest: Option<&Manifest>, progress: &dyn Progress) 
 }
 
 /// True if every object of the manifest is in the store: only then is an unchanged file nothing to add.
-fn is_stored(ws: &Workspace, manifest: Option<&Manifest>) -> Result<bool> {
-    manifest.map_or(Ok(false), |manifest| {
-        Ok(materialise::absent(ws, manifest)?.is_empty())
-    })
+fn is_stored(ws: &Workspace, manifest: Option<&Manifest>, heal: bool) -> Result<bool> {
+    let Some(manifest) = manifest else {
+        return Ok(false);
+    };
+    if !materialise::absent(ws, manifest)?.is_empty() {
+        return Ok(false);
+    }
+    if heal {
+        for (id, _, _) in manifest.objects() {
+            if !ws.store().is_sound(&id)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }

@@ -28,6 +28,7 @@ mod packs;
 mod parallel;
 mod pipeline;
 mod record;
+mod sound;
 mod usage;
 mod verify;
 mod writer;
@@ -116,6 +117,12 @@ impl Store {
     /// its bytes: that is for [`Store::verify`] and for reading.
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
         self.shared.packs.contains(id)
+    }
+
+    /// True if some pack lists the object, and the stored bytes of it and of all that it depends on are those that
+    /// were written: reads them, and decodes nothing.
+    pub fn is_sound(&self, id: &ObjectId) -> Result<bool> {
+        Ok(self.contains(id)? && sound::is_sound(&self.shared, id))
     }
 
     /// Opens an object. Its chunk values are proved to yield its id, its chunks when they are read.

@@ -17,7 +17,7 @@ use super::pack::Pack;
 use super::record::{Body, Chunk, Part, Record};
 
 /// The longest chain of objects that depend on each other.
-const DEPTH: u8 = 8;
+pub(super) const DEPTH: u8 = 8;
 
 /// An object of the store, open for reading. Reads are verified; several threads may read at once.
 pub struct Object {

@@ -14,7 +14,7 @@ use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::pack::{PackWriter, Sealed};
 use super::parallel::for_each;
-use super::{Element, Store, layout, pipeline};
+use super::{Element, Store, layout, pipeline, sound};
 
 /// A pack that is longer takes no further object.
 const PACK: u64 = 256 << 20;
@@ -260,13 +260,16 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// True if the object need not be written. One whose stored bytes are damaged is written again: any good copy
+    /// serves.
     pub(super) fn has(&self, id: &ObjectId) -> Result<bool> {
         let new = self.new.read().unwrap_or_else(PoisonError::into_inner);
         let own = new.contains(id);
         drop(new);
         // As of the writer's start: what others publish meanwhile is at worst stored twice, while asking the
         // disk for every new object would cost more than most of them do.
-        Ok(own || self.store.shared.packs.listed_has(id)?)
+        let shared = &self.store.shared;
+        Ok(own || (shared.packs.listed_has(id)? && sound::is_sound(shared, id)))
     }
 
     /// Adds an object that is about to be written; false if this writer has it already.

@@ -51,6 +51,33 @@ hint: `mvc add model.safetensors` stores them again; remove them where they are 
 }
 
 #[test]
+fn good_bytes_heal_a_damaged_store() {
+    let damaged = || {
+        let sandbox = Sandbox::keeping();
+        sandbox.write("model.safetensors", seeded(1));
+        sandbox.mvc(&["commit", "-m", "first"]).ok();
+        let pack = &sandbox.packs()[0];
+        let mut bytes = std::fs::read(pack).expect("there");
+        bytes[100] ^= 1;
+        std::fs::write(pack, bytes).expect("ours");
+        sandbox.mvc(&["verify"]).fails(Kind::No);
+        sandbox
+    };
+    let sandbox = damaged();
+    // The same tensors under another name depend on no damage.
+    sandbox.write("copy.safetensors", seeded(1));
+    sandbox.mvc(&["commit", "-m", "copy"]).ok();
+    sandbox.remove("copy.safetensors");
+    sandbox.mvc(&["restore", "copy.safetensors"]).ok();
+    sandbox.assert_seed("copy.safetensors", 1);
+    sandbox.mvc(&["verify"]).ok();
+    let sandbox = damaged();
+    // The file itself, though its stamp says that it is unchanged.
+    sandbox.mvc(&["add", "model.safetensors"]).ok();
+    sandbox.mvc(&["verify"]).ok();
+}
+
+#[test]
 fn a_list_of_tensors_that_is_lost_proves_nothing() {
     let sandbox = Sandbox::new();
     sandbox.mvc(&["init"]).ok();

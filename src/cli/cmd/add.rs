@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
         &args.paths,
         &add::Options {
             opaque: args.opaque,
+            heal: true,
         },
         &context.progress(),
     )?;
