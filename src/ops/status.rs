@@ -166,7 +166,8 @@ pub fn run(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     report.large = report
         .plain
         .iter()
-        .filter(|change| change.untracked && add::is_large(ws, &change.path))
+        .filter(|change| change.untracked || change.staged == Some('A'))
+        .filter(|change| add::is_large(ws, &change.path))
         .map(|change| change.path.clone())
         .collect();
     Ok(report)

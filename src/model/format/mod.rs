@@ -54,6 +54,8 @@ impl Failure for FormatError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Read(_) => None,
+            Self::Safetensors(HeaderError::Pointer) => Some("run `git lfs pull` first".into()),
+            Self::Safetensors(HeaderError::WebPage) => Some("download the file itself".into()),
             Self::Safetensors(_) => {
                 Some("`mvc add --opaque` tracks it as plain bytes, without its tensors".into())
             }

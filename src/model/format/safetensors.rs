@@ -29,6 +29,12 @@ pub enum HeaderError {
     /// Not even a length.
     #[error("the file has {0} bytes, too few for a header")]
     Short(u64),
+    /// What git has in place of weights that git-lfs keeps.
+    #[error("this is a git-lfs pointer, not the weights")]
+    Pointer,
+    /// What a server sent in place of weights.
+    #[error("this is a web page, not the weights")]
+    WebPage,
     /// A length that no header has.
     #[error("the header claims {0} bytes, and at most {MAX_HEADER} are read")]
     Long(u64),
@@ -158,6 +164,13 @@ pub(crate) fn header_len(source: &dyn ReadAt, file_len: u64) -> Result<u64> {
     }
     let mut length = [0; 8];
     source.read_exact_at(&mut length, 0)?;
+    match &length.to_ascii_lowercase()[..] {
+        b"version " => return Err(HeaderError::Pointer.into()),
+        [b'<', b'!', b'd', ..] | [b'<', b'h', b't', b'm', b'l', ..] => {
+            return Err(HeaderError::WebPage.into());
+        }
+        _ => {}
+    }
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER {
         return Err(HeaderError::Long(length).into());

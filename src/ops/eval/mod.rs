@@ -129,6 +129,17 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     Ok(Report { measurements })
 }
 
+/// The most reasons that are listed: training moves all tensors of a model, and a few tell as much.
+const REASONS: usize = 20;
+
+fn capped(reasons: &[String]) -> Vec<String> {
+    let mut listed: Vec<String> = reasons.iter().take(REASONS).cloned().collect();
+    if reasons.len() > REASONS {
+        listed.push(format!("and {} more", reasons.len() - REASONS));
+    }
+    listed
+}
+
 /// One suite of one side: the checks that need no computing first.
 fn one(
     ws: &Workspace,
@@ -150,7 +161,7 @@ fn one(
     }
     if !options.record && !subject.dirty.is_empty() {
         // The claim speaks of what the sidecar says, and these bytes are something else: no number is worth computing.
-        return Ok((0, nothing(Verdict::Fail, subject.dirty.clone())));
+        return Ok((0, nothing(Verdict::Fail, capped(&subject.dirty))));
     }
     let Some(key) = subject.key() else {
         let reason = format!("the suite's data {} is not there", subject.suite.data);

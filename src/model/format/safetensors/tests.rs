@@ -11,7 +11,12 @@ use crate::model::testing::{manifest, safetensors, workload};
 fn refused(file: &[u8]) -> String {
     let error = scan(&file.to_vec(), "x.safetensors", How::default()).expect_err("malformed");
     assert_eq!(error.kind(), Kind::BadInput);
-    assert!(error.hint().is_some_and(|hint| hint.contains("--opaque")));
+    let says = ["--opaque", "git lfs pull", "download"];
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| says.iter().any(|way| hint.contains(way)))
+    );
     let source = std::error::Error::source(&error).expect("the problem is the source");
     source.to_string()
 }
@@ -28,6 +33,12 @@ fn whatever_is_wrong_is_named() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "too few for a header"),
         (vec![1; 7], "too few for a header"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n".to_vec(),
+            "a git-lfs pointer",
+        ),
+        (b"<!DOCTYPE html><html></html>".to_vec(), "a web page"),
+        (b"<html><head></head></html>".to_vec(), "a web page"),
         (
             u64::MAX.to_le_bytes().to_vec(),
             "claims 18446744073709551615 bytes",
