@@ -7,6 +7,8 @@
 //! A new codec is one file with an `impl Codec`, and one line in [`CODECS`].
 
 mod constant;
+#[cfg_attr(not(test), expect(dead_code, reason = "until bases are picked"))]
+mod delta;
 mod frame;
 mod planes;
 mod raw;
@@ -23,6 +25,7 @@ static CODECS: &[&dyn Codec] = &[
     &constant::Constant,
     &zstd::Zstd,
     &planes::Planes,
+    &delta::Delta,
     #[cfg(test)]
     &xor::Xor,
 ];
@@ -47,7 +50,6 @@ pub(super) struct Stored<'a> {
     pub(super) tables: &'a [u8],
     /// The verified bytes of the base from the chunk's base offset on: as many as the chunk has, fewer where
     /// the base ends before, none where there is no base.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for codecs with a base"))]
     pub(super) base: &'a [u8],
 }
 
@@ -78,6 +80,7 @@ pub(super) fn name(id: u8) -> &'static str {
 /// What one thread needs to decode chunk after chunk.
 pub(super) struct Decoder {
     frames: Decompressor,
+    delta: delta::Decoding,
     scratch: Vec<u8>,
 }
 
@@ -85,6 +88,7 @@ impl Decoder {
     pub(super) fn new() -> Self {
         Self {
             frames: Decompressor::new(),
+            delta: delta::Decoding::new(),
             scratch: Vec::new(),
         }
     }
@@ -105,6 +109,7 @@ impl Decoder {
 /// What one thread needs to encode chunk after chunk.
 pub(super) struct Encoder {
     frames: Compressor,
+    delta: delta::Encoding,
     scratch: Vec<u8>,
 }
 
@@ -112,6 +117,7 @@ impl Encoder {
     pub(super) fn new() -> Self {
         Self {
             frames: Compressor::new(),
+            delta: delta::Encoding::new(),
             scratch: Vec::new(),
         }
     }
@@ -143,5 +149,7 @@ impl Encoder {
 
 pub(super) use raw::ID as RAW;
 
+#[cfg(test)]
+mod measure;
 #[cfg(test)]
 mod tests;

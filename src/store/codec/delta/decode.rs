@@ -1,0 +1,294 @@
+//! A payload and the base back to numbers, block by block, so that all but the slots stays in the nearest cache.
+
+use std::marker::PhantomData;
+
+use super::super::frame::Decompressor;
+use super::super::{CodecError, Decoder, Stored};
+use super::bits::{self, BitReader};
+use super::block;
+use super::context::Intervals;
+use super::groups::{self, BLOCK};
+use super::head::Head;
+use super::machine::{self, Machine, Work};
+use super::number::Word;
+use super::rans::TokenReader;
+use super::table::{Slot, Slots, TABLES, Table};
+use super::token::{Alphabet, ZEROS};
+use crate::store::layout::Cursor;
+
+/// The most bytes of intervals and tables before compression.
+const MOST_TABLES: usize = 8192;
+
+/// What one thread needs to decode.
+pub(in super::super) struct Decoding {
+    slots: Box<Slots>,
+    side: Vec<u8>,
+}
+
+impl Decoding {
+    pub(in super::super) fn new() -> Self {
+        Self {
+            slots: Box::new([Slot::default(); TABLES << Table::BITS]),
+            side: Vec::new(),
+        }
+    }
+}
+
+/// Fills `out`, whose numbers are of the type `W`.
+pub(super) fn decode<W: Word>(
+    chunk: &Stored<'_>,
+    float: bool,
+    tools: &mut Decoder,
+    out: &mut [u8],
+) -> Result<(), CodecError> {
+    let numbers = out.len() / W::WIDTH;
+    let (whole, tail) = out.split_at_mut(numbers * W::WIDTH);
+    let shared = chunk.base.len().min(whole.len()) / W::WIDTH * W::WIDTH;
+    whole[..shared].copy_from_slice(&chunk.base[..shared]);
+    whole[shared..].fill(0);
+
+    let mut cursor = Cursor(chunk.payload);
+    let head = Head::read(&mut cursor)?;
+    let Decoding { slots, side } = &mut tools.delta;
+    side.clear();
+    side.resize(groups::count(numbers, head.group), 0);
+    block::block(&mut cursor, &mut tools.frames, side)?;
+    let kept = groups::kept(side);
+    let kept = kept.ok_or(CodecError::Malformed("a group of a delta is malformed"))?;
+    if !kept.is_empty() {
+        let changes = Changes {
+            head: &head,
+            kept: &kept,
+            float,
+        };
+        changes.decode::<W>(&mut cursor, &mut tools.frames, slots, side, whole)?;
+    }
+    if cursor.0.len() != tail.len() {
+        return Err(CodecError::Malformed("a delta has another length"));
+    }
+    tail.copy_from_slice(cursor.0);
+    Ok(())
+}
+
+/// The groups of a chunk that changed.
+struct Changes<'a> {
+    head: &'a Head,
+    kept: &'a [u32],
+    float: bool,
+}
+
+impl Changes<'_> {
+    fn decode<W: Word>(
+        &self,
+        cursor: &mut Cursor<'_>,
+        frames: &mut Decompressor,
+        slots: &mut Slots,
+        side: &mut Vec<u8>,
+        whole: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let head = self.head;
+        let alphabet = head.scheme.alphabet(W::BITS);
+        let alphabet =
+            alphabet.ok_or(CodecError::Malformed("the tokens of a delta are unknown"))?;
+        side.clear();
+        side.resize(block::length(cursor, MOST_TABLES)?, 0);
+        block::block(cursor, frames, side)?;
+        let (intervals, zeros) = tables(&mut Cursor(side), &alphabet, slots)?;
+        let stream = block::piece(cursor)?;
+        let mut tokens = TokenReader::new(stream, 1 << head.lanes)?;
+        let mut bits = BitReader::new(block::piece(cursor)?);
+
+        machine::fastest(Blocks::<W> {
+            changes: self,
+            intervals: &intervals,
+            alphabet: &alphabet,
+            zeros,
+            slots,
+            tokens: &mut tokens,
+            bits: &mut bits,
+            whole,
+            word: PhantomData,
+        })?;
+        tokens.finish()?;
+        bits.finish()
+    }
+}
+
+/// All that the inner loops need.
+struct Blocks<'a, 'b, W> {
+    changes: &'a Changes<'a>,
+    intervals: &'a Intervals,
+    alphabet: &'a Alphabet,
+    zeros: bool,
+    slots: &'a Slots,
+    tokens: &'a mut TokenReader<'b>,
+    bits: &'a mut BitReader<'b>,
+    whole: &'a mut [u8],
+    word: PhantomData<W>,
+}
+
+impl<W: Word> Work for Blocks<'_, '_, W> {
+    type Output = Result<(), CodecError>;
+
+    #[inline(always)]
+    fn run<M: Machine>(self, machine: M) -> Self::Output {
+        let Changes { head, kept, float } = *self.changes;
+        let mut block = Block::<W>::default();
+        for groups in kept.chunks(BLOCK >> head.group) {
+            let len = groups.len() << head.group;
+            groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
+            block.rows(len, self.intervals, float);
+            self.tokens.take(
+                machine,
+                &block.rows[..len],
+                self.slots,
+                &mut block.tokens[..len],
+            )?;
+            block.differences(len, self.alphabet, self.bits);
+            block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
+            groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
+        }
+        Ok(())
+    }
+}
+
+/// Reads intervals and tables, and fills the slots. Also says whether any token of zero can occur.
+fn tables(
+    cursor: &mut Cursor<'_>,
+    alphabet: &Alphabet,
+    slots: &mut Slots,
+) -> Result<(Intervals, bool), CodecError> {
+    let wrong = CodecError::Malformed("the intervals of a delta are malformed");
+    let intervals = Intervals::read(cursor)?;
+    let mut zeros = false;
+    for row in slots
+        .chunks_mut(Table::SUM as usize)
+        .take(intervals.count())
+    {
+        let table = Table::read(cursor, alphabet.len)?;
+        let zero = usize::from(alphabet.zero);
+        zeros |= table.0[zero..zero + ZEROS] != [0; ZEROS];
+        table.fill(row);
+    }
+    match cursor.0.is_empty() {
+        true => Ok((intervals, zeros)),
+        false => Err(wrong),
+    }
+}
+
+/// Some groups while they are decoded.
+struct Block<W> {
+    /// The base, then the new numbers.
+    numbers: [W; BLOCK],
+    differences: [W; BLOCK],
+    rows: [u16; BLOCK],
+    tokens: [u8; BLOCK],
+}
+
+impl<W: Word> Default for Block<W> {
+    fn default() -> Self {
+        Self {
+            numbers: [W::default(); BLOCK],
+            differences: [W::default(); BLOCK],
+            rows: [0; BLOCK],
+            tokens: [0; BLOCK],
+        }
+    }
+}
+
+impl<W: Word> Block<W> {
+    /// Looks up the rows of the base's numbers.
+    #[inline(always)]
+    fn rows(&mut self, len: usize, intervals: &Intervals, float: bool) {
+        let mut keys = [0; BLOCK];
+        for (key, number) in keys.iter_mut().zip(&self.numbers[..len]) {
+            *key = W::key(*number, float);
+        }
+        intervals.rows(&keys[..len], &mut self.rows[..len]);
+    }
+
+    /// Adds raw bits to tokens.
+    #[inline(always)]
+    fn differences(&mut self, len: usize, alphabet: &Alphabet, bits: &mut BitReader<'_>) {
+        let tokens = &self.tokens[..len];
+        match W::WIDTH {
+            1 => add_bits::<W, 8>(tokens, alphabet, bits, &mut self.differences),
+            2 => add_bits::<W, 4>(tokens, alphabet, bits, &mut self.differences),
+            4 => add_bits::<W, 1>(tokens, alphabet, bits, &mut self.differences),
+            _ => add_many_bits(tokens, alphabet, bits, &mut self.differences),
+        }
+    }
+
+    /// Differences to new numbers, and zeros where `zero` or one of the tokens after it says so.
+    #[inline(always)]
+    fn restore(&mut self, len: usize, float: bool, zero: Option<u8>) {
+        let numbers = &mut self.numbers[..len];
+        if let Some(zero) = zero {
+            let pairs = numbers.iter_mut().zip(&mut self.differences);
+            for ((number, difference), token) in pairs.zip(&self.tokens) {
+                let new = match token.wrapping_sub(zero) {
+                    0 => W::default(),
+                    1 => W::negative_zero(),
+                    2 => W::sign(*number),
+                    _ => continue,
+                };
+                *difference = W::differ(new, *number, float);
+            }
+        }
+        let pairs = numbers.iter_mut().zip(&self.differences);
+        match float {
+            true => pairs.for_each(|(number, difference)| {
+                *number = W::restore(*difference, *number, true);
+            }),
+            false => pairs.for_each(|(number, difference)| {
+                *number = W::restore(*difference, *number, false);
+            }),
+        }
+    }
+}
+
+/// Adds raw bits to tokens, `AT_ONCE` of which have at most 56 together.
+#[inline(always)]
+fn add_bits<W: Word, const AT_ONCE: usize>(
+    tokens: &[u8],
+    alphabet: &Alphabet,
+    bits: &mut BitReader<'_>,
+    differences: &mut [W],
+) {
+    // A copy, which no write through the slice can change.
+    let mut reader = *bits;
+    let tokens = tokens.as_chunks::<AT_ONCE>().0;
+    let differences = differences.as_chunks_mut::<AT_ONCE>().0;
+    for (tokens, differences) in tokens.iter().zip(differences) {
+        let mut word = reader.peek();
+        let mut taken = 0;
+        for (token, difference) in tokens.iter().zip(differences) {
+            let token = usize::from(token & 0x7f);
+            let count = u32::from(alphabet.bits[token]);
+            *difference = W::from_u64(alphabet.least[token] + bits::lowest(word, count));
+            word >>= count;
+            taken += count;
+        }
+        reader.skip(taken);
+    }
+    *bits = reader;
+}
+
+/// The same where a token may have up to 63.
+fn add_many_bits<W: Word>(
+    tokens: &[u8],
+    alphabet: &Alphabet,
+    bits: &mut BitReader<'_>,
+    differences: &mut [W],
+) {
+    for (token, difference) in tokens.iter().zip(differences) {
+        let token = usize::from(token & 0x7f);
+        let count = u32::from(alphabet.bits[token]);
+        let half = count.min(32);
+        let low = bits::lowest(bits.peek(), half);
+        bits.skip(half);
+        let high = bits::lowest(bits.peek(), count - half);
+        bits.skip(count - half);
+        *difference = W::from_u64(alphabet.least[token] + (low | high << half));
+    }
+}

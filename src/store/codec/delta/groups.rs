@@ -1,0 +1,92 @@
+//! Groups of neighbouring numbers: those that did not change are left out, the others are taken together.
+
+use super::number::Word;
+
+/// The fewest numbers of a group, as a logarithm.
+pub(super) const SMALLEST: u32 = 5;
+
+/// Numbers that are coded at a time: whole groups, few enough to stay in the first-level cache.
+pub(super) const BLOCK: usize = 1024;
+
+/// What is written of groups without a change, and of those with one.
+pub(super) const SAME: u8 = 0;
+pub(super) const CHANGED: u8 = 1;
+
+/// How many groups of 2^`log` numbers the numbers are.
+pub(super) fn count(numbers: usize, log: u32) -> usize {
+    numbers.div_ceil(1 << log)
+}
+
+/// Writes for each group whether something changed.
+pub(super) fn compare<W: Word>(new: &[u8], base: &[u8], log: u32, marks: &mut Vec<u8>) {
+    let bytes = W::WIDTH << log;
+    let groups = new.chunks(bytes).zip(base.chunks(bytes));
+    marks.clear();
+    marks.extend(groups.map(|(new, base)| if new == base { SAME } else { CHANGED }));
+}
+
+/// The groups that changed, or none where a mark is neither [`SAME`] nor [`CHANGED`].
+pub(super) fn kept(marks: &[u8]) -> Option<Vec<u32>> {
+    if marks.iter().any(|mark| *mark > CHANGED) {
+        return None;
+    }
+    let groups = marks.iter().zip(0..);
+    let kept = groups.filter(|(mark, _)| **mark == CHANGED);
+    Some(kept.map(|(_, group)| group).collect())
+}
+
+/// Copies groups of `numbers`, one after the other, to `block`; the last group is filled up with zeros.
+#[inline(always)]
+pub(super) fn gather<W: Word>(numbers: &[u8], groups: &[u32], log: u32, block: &mut [W]) {
+    let numbers = W::split(numbers);
+    for (group, places) in groups.iter().zip(block.chunks_mut(1 << log)) {
+        let start = (*group as usize) << log;
+        let numbers = numbers.get(start..).unwrap_or_default();
+        for (place, number) in places.iter_mut().zip(numbers) {
+            *place = W::from_bytes(*number);
+        }
+        if let Some(beyond) = places.get_mut(numbers.len()..) {
+            beyond.fill(W::default());
+        }
+    }
+}
+
+/// The reverse of [`gather`].
+#[inline(always)]
+pub(super) fn scatter<W: Word>(block: &[W], groups: &[u32], log: u32, numbers: &mut [u8]) {
+    let numbers = W::split_mut(numbers);
+    for (group, values) in groups.iter().zip(block.chunks(1 << log)) {
+        let start = (*group as usize) << log;
+        let numbers = numbers.get_mut(start..).unwrap_or_default();
+        for (number, value) in numbers.iter_mut().zip(values) {
+            *number = value.to_bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_gathered_and_scattered() {
+        let base: Vec<u8> = (0..141).map(|i| i as u8).collect();
+        let mut new = base.clone();
+        new[70] ^= 1;
+        new[139] ^= 1;
+        let mut found = Vec::new();
+        compare::<u16>(&new[..140], &base[..140], 5, &mut found);
+        assert_eq!(found, [0, 1, 1]);
+        assert_eq!(count(70, 5), 3);
+        let groups = kept(&found).expect("they are marks");
+        assert_eq!(groups, [1, 2]);
+        assert_eq!(kept(&[0, 2]), None);
+        let mut block = [9u16; 64];
+        gather(&new[..140], &groups, 5, &mut block);
+        assert_eq!(block[0], u16::from_le_bytes([64, 65]));
+        assert_eq!(block[32 + 6..], [0; 26]);
+        let mut back = base;
+        scatter(&block, &groups, 5, &mut back[..140]);
+        assert_eq!(back, new);
+    }
+}
