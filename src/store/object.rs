@@ -46,6 +46,19 @@ pub(super) struct Tools {
     /// What was learned of bases and parts for the chunk that is being read: the pack whose copy is good where the
     /// first is not, `None` where no copy is. So each copy is tried once, however many copies of others need it.
     learned: HashMap<Need, Option<ObjectId>>,
+    /// Buffers of a chunk each, one for each object of a chain: fresh ones would cost the kernel more than they
+    /// hold.
+    spares: Vec<Vec<u8>>,
+}
+
+impl Tools {
+    fn spare(&mut self) -> Vec<u8> {
+        self.spares.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, buffer: Vec<u8>) {
+        self.spares.push(buffer);
+    }
 }
 
 /// An object, one of its chunks or, with [`WHOLE`], its record, and its depth.
@@ -282,7 +295,8 @@ impl Object {
     ) -> Result<()> {
         let handles = &self.shared.packs.handles;
         let payload = self.pack.payload(handles, &self.record, index)?;
-        let mut base = Vec::new();
+        let mut base = tools.spare();
+        base.clear();
         if let Some(which) = chunk.base {
             self.base(which, tools)?
                 .window(chunk.base_offset, out.len(), tools, &mut base)?;
@@ -293,20 +307,19 @@ impl Object {
             tables: &self.record.tables,
             base: &base,
         };
-        tools
-            .decoder
-            .get_or_insert_with(Decoder::new)
-            .decode(chunk.codec, &stored, out)
-            .map_err(|problem| match problem {
-                super::codec::CodecError::Unknown(codec) => StoreError::Unsupported {
-                    pack: self.pack.name,
-                    what: format!("codec {codec}"),
-                },
-                problem => self.flawed(Flaw::Codec {
-                    chunk: index,
-                    problem,
-                }),
-            })
+        let decoder = tools.decoder.get_or_insert_with(Decoder::new);
+        let decoded = decoder.decode(chunk.codec, &stored, out);
+        tools.give_back(base);
+        decoded.map_err(|problem| match problem {
+            super::codec::CodecError::Unknown(codec) => StoreError::Unsupported {
+                pack: self.pack.name,
+                what: format!("codec {codec}"),
+            },
+            problem => self.flawed(Flaw::Codec {
+                chunk: index,
+                problem,
+            }),
+        })
     }
 
     fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
@@ -321,11 +334,36 @@ impl Object {
         Ok(place.get_or_init(|| base))
     }
 
-    /// Up to `len` verified bytes from `offset` on: fewer where the object ends before.
-    fn window(&self, offset: u64, len: usize, tools: &mut Tools, out: &mut Vec<u8>) -> Result<()> {
+    /// The most objects that one of its chunks depends on in a chain; an error where one cannot be opened.
+    pub(super) fn height(&self, tools: &mut Tools) -> Result<u8> {
+        let mut height = match self.record.body {
+            Body::Parts(_) => 1,
+            Body::Chunks(_) => 0,
+        };
+        for which in 0..self.record.bases.len() {
+            let base = self.base(which as u8, tools)?; // a record lists 255 at most
+            height = height.max(1 + base.height(tools)?);
+        }
+        Ok(height)
+    }
+
+    /// Puts up to `len` verified bytes from `offset` on into `out`: fewer where the object ends before.
+    pub(super) fn window(
+        &self,
+        offset: u64,
+        len: usize,
+        tools: &mut Tools,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        out.clear();
         let end = self.record.len.min(offset.saturating_add(len as u64));
         let mut at = offset;
-        let mut chunk = Vec::new();
+        if at < end && at.is_multiple_of(CHUNK as u64) && len <= CHUNK {
+            self.decode_chunk(at / CHUNK as u64, tools, out)?;
+            out.truncate(len);
+            return Ok(());
+        }
+        let mut chunk = tools.spare();
         while at < end {
             let index = at / CHUNK as u64;
             self.decode_chunk(index, tools, &mut chunk)?;
@@ -334,6 +372,7 @@ impl Object {
             out.extend(&chunk[from..to]);
             at += (to - from) as u64;
         }
+        tools.give_back(chunk);
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! of work needs a ticket, which the sequencer gives back, so that the pieces in flight are a few per worker,
 //! whatever the sizes. When any end hangs up, the others end.
 
+mod plan;
 mod sequencer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,10 +22,13 @@ use crate::base::{ObjectId, Progress};
 use super::Element;
 use super::cdc::{LARGE, LONGEST, first_part};
 use super::checksum::checksum;
+use super::codec::needs_base;
 use super::codec::{Encoder, RAW};
 use super::error::{Result, StoreError};
+use super::object::Tools;
 use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
+use plan::{Planner, Plans};
 use sequencer::Sequencer;
 
 /// Items up to this length travel in batches: handing one over costs more than encoding it.
@@ -72,6 +76,8 @@ enum Done {
 /// A chunk as it will be stored.
 struct Coded {
     codec: u8,
+    /// Where in the plan's base the bytes begin that it is coded against.
+    base_offset: Option<u64>,
     checksum: u64,
     payload: Vec<u8>,
 }
@@ -95,10 +101,11 @@ pub(super) fn run(
     let (jobs, taken) = bounded(threads);
     let (results, arrived) = unbounded();
     let (spare, spares) = unbounded();
+    let plans = &Plans::new(items.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (taken, results, spares) = (taken.clone(), results.clone(), spares.clone());
-            scope.spawn(move || work(items, known, &taken, &results, &spares));
+            scope.spawn(move || work(items, known, plans, &taken, &results, &spares));
         }
         drop((taken, spares));
         let dispatcher = Dispatcher {
@@ -110,7 +117,7 @@ pub(super) fn run(
             number: 0,
         };
         scope.spawn(move || dispatcher.run(todo));
-        let sequencer = Sequencer::new(items, known, output, progress, puts, spare);
+        let sequencer = Sequencer::new(items, known, plans, output, progress, puts, spare);
         // By value: when this returns early, the channels close and the threads end.
         sequencer.run(arrived, returned)
     })
@@ -222,6 +229,7 @@ impl Dispatcher<'_> {
 fn work(
     items: &[PutItem<'_>],
     known: &Known,
+    plans: &Plans,
     jobs: &Receiver<Numbered<Job>>,
     results: &Sender<Numbered<Result<Done>>>,
     spares: &Receiver<Vec<u8>>,
@@ -229,10 +237,13 @@ fn work(
     let mut worker = Worker {
         items,
         known,
+        plans,
         spares,
         spare: Vec::new(),
-        tools: Encoder::new(),
+        encoder: Encoder::new(),
+        tools: Tools::default(),
         raw: Vec::with_capacity(CHUNK),
+        base: Vec::new(),
     };
     for (number, job) in jobs {
         let done = catch_unwind(AssertUnwindSafe(|| worker.act(job)));
@@ -254,12 +265,15 @@ fn work(
 struct Worker<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
+    plans: &'a Plans,
     /// Buffers that come back from the sequencer.
     spares: &'a Receiver<Vec<u8>>,
     /// One of them that was not given away.
     spare: Vec<u8>,
-    tools: Encoder,
+    encoder: Encoder,
+    tools: Tools,
     raw: Vec<u8>,
+    base: Vec<u8>,
 }
 
 impl Worker<'_> {
@@ -286,7 +300,7 @@ impl Worker<'_> {
                     index,
                     len: self.raw.len(),
                     value: chunk_value(index, &self.raw),
-                    coded: self.encode(item),
+                    coded: self.encode(item, index),
                 })
             }
         }
@@ -303,7 +317,7 @@ impl Worker<'_> {
         let len = self.raw.len();
         let coded = match self.known.has(&id)? {
             true => None,
-            false => Some(self.encode(item)),
+            false => Some(self.encode(item, 0)),
         };
         Ok(Done::Single {
             item,
@@ -314,13 +328,35 @@ impl Worker<'_> {
         })
     }
 
-    fn encode(&mut self, item: usize) -> Coded {
+    /// Puts the bytes that a chunk may be coded against into `base`; false where there are none.
+    fn read_base(&mut self, item: usize, offset: u64) -> bool {
+        let put = &self.items[item];
+        if put.bases.is_empty() || put.element.storable() == Element::Bytes {
+            return false;
+        }
+        let plan = self.plans.get(item, || {
+            let mut planner = Planner {
+                shared: self.known.shared(),
+                tools: &mut self.tools,
+                encoder: &mut self.encoder,
+            };
+            planner.plan(put)
+        });
+        let base = plan
+            .base()
+            .map(|base| base.window(offset, self.raw.len(), &mut self.tools, &mut self.base));
+        matches!(base, Some(Ok(()))) && !self.base.is_empty()
+    }
+
+    fn encode(&mut self, item: usize, index: u64) -> Coded {
         let element = self.items[item].element.storable();
+        let offset = index * CHUNK as u64;
+        let base = self.read_base(item, offset).then_some(&*self.base);
         let mut payload = match self.spare.capacity() {
             0 => self.spares.try_recv().unwrap_or_default(),
             _ => std::mem::take(&mut self.spare),
         };
-        let codec = self.tools.encode(&self.raw, element, &mut payload);
+        let codec = self.encoder.encode(&self.raw, element, base, &mut payload);
         if codec == RAW {
             std::mem::swap(&mut payload, &mut self.raw);
         }
@@ -331,6 +367,7 @@ impl Worker<'_> {
         }
         Coded {
             codec,
+            base_offset: needs_base(codec).then_some(offset),
             checksum: checksum(&payload),
             payload,
         }

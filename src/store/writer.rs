@@ -1,7 +1,7 @@
 //! Putting objects into the store.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::base::fs::Fs;
@@ -14,7 +14,7 @@ use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::pack::{PackWriter, Sealed};
 use super::parallel::for_each;
-use super::{Element, Store, layout, pipeline, sound};
+use super::{Element, Shared, Store, layout, pipeline, sound};
 
 /// A pack that is longer takes no further object.
 const PACK: u64 = 256 << 20;
@@ -34,7 +34,8 @@ pub struct PutItem<'a> {
     /// The object that was here before. Where its first chunk is the same, the rest is compared before anything
     /// is encoded.
     pub expect: Option<ObjectId>,
-    /// Objects that are likely to be similar. No codec uses them yet.
+    /// Objects that are likely to be similar, the likeliest first: numbers are stored as their differences to one of
+    /// them where that is smaller.
     pub bases: Vec<ObjectId>,
 }
 
@@ -260,6 +261,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// The store itself.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.store.shared
+    }
+
     /// True if the object need not be written. One whose stored bytes are damaged is written again: any good copy
     /// serves.
     pub(super) fn has(&self, id: &ObjectId) -> Result<bool> {

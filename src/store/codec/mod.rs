@@ -7,7 +7,6 @@
 //! A new codec is one file with an `impl Codec`, and one line in [`CODECS`].
 
 mod constant;
-#[cfg_attr(not(test), expect(dead_code, reason = "until bases are picked"))]
 mod delta;
 mod frame;
 mod planes;
@@ -111,6 +110,10 @@ pub(super) struct Encoder {
     frames: Compressor,
     delta: delta::Encoding,
     scratch: Vec<u8>,
+    /// The stored bytes of a second codec.
+    other: Vec<u8>,
+    /// Stored bytes of which only the length matters.
+    trial: Vec<u8>,
 }
 
 impl Encoder {
@@ -119,17 +122,53 @@ impl Encoder {
             frames: Compressor::new(),
             delta: delta::Encoding::new(),
             scratch: Vec::new(),
+            other: Vec::new(),
+            trial: Vec::new(),
         }
     }
 
     /// Writes `raw` into `out`, which is cleared, in the codec whose number is returned. For codec
-    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing.
-    pub(super) fn encode(&mut self, raw: &[u8], element: Element, out: &mut Vec<u8>) -> u8 {
+    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing. `base` is what a decoder will have,
+    /// and is needed to decode where [`needs_base`] says so.
+    pub(super) fn encode(
+        &mut self,
+        raw: &[u8],
+        element: Element,
+        base: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> u8 {
         out.clear();
         if constant::encode(raw, element, out) {
             return constant::ID;
         }
-        let codec = match element {
+        let mut codec = match (element, base) {
+            (Element::Number { width, float }, Some(base)) => {
+                delta::encode(raw, base, width, float, self, out);
+                delta::ID
+            }
+            _ => self.alone(raw, element, out),
+        };
+        // Numbers that have nothing to do with their base are shorter without it.
+        if codec == delta::ID && out.len() * 4 > raw.len() {
+            let mut other = std::mem::take(&mut self.other);
+            other.clear();
+            let alone = self.alone(raw, element, &mut other);
+            if other.len() < out.len() {
+                codec = alone;
+                std::mem::swap(&mut other, out);
+            }
+            self.other = other;
+        }
+        // A chunk that hardly shrinks costs time at every read and saves nothing.
+        if out.len() * 100 >= raw.len() * 98 {
+            return raw::ID;
+        }
+        codec
+    }
+
+    /// Appends `raw` in the codec that suits its elements.
+    fn alone(&mut self, raw: &[u8], element: Element, out: &mut Vec<u8>) -> u8 {
+        match element {
             Element::Number { width, float } => {
                 planes::encode(raw, width, float, self, out);
                 planes::ID
@@ -138,13 +177,24 @@ impl Encoder {
                 zstd::encode(raw, &mut self.frames, out);
                 zstd::ID
             }
-        };
-        // A chunk that hardly shrinks costs time at every read and saves nothing.
-        if out.len() * 100 >= raw.len() * 98 {
-            return raw::ID;
         }
-        codec
     }
+
+    /// How many bytes `raw` would be stored as.
+    pub(super) fn size(&mut self, raw: &[u8], element: Element, base: Option<&[u8]>) -> usize {
+        let mut out = std::mem::take(&mut self.trial);
+        let size = match self.encode(raw, element, base, &mut out) {
+            raw::ID => raw.len(),
+            _ => out.len(),
+        };
+        self.trial = out;
+        size
+    }
+}
+
+/// True for the codecs that decode with a base alone.
+pub(super) fn needs_base(codec: u8) -> bool {
+    codec == delta::ID
 }
 
 pub(super) use raw::ID as RAW;

@@ -31,7 +31,7 @@ fn comes_back(raw: &[u8]) {
     let mut encoder = Encoder::new();
     for element in ELEMENTS {
         let mut out = Vec::new();
-        let codec = encoder.encode(raw, element, &mut out);
+        let codec = encoder.encode(raw, element, None, &mut out);
         let payload = if codec == RAW { raw } else { &out };
         assert!(payload.len() <= raw.len());
         assert_eq!(
@@ -108,10 +108,10 @@ fn weights_shrink_and_constants_vanish() {
     let mut encoder = Encoder::new();
     let float = Element::number(4, true);
     let raw = weights(CHUNK / 4);
-    assert_eq!(encoder.encode(&raw, float, &mut out), planes::ID);
+    assert_eq!(encoder.encode(&raw, float, None, &mut out), planes::ID);
     assert!(out.len() < raw.len() * 86 / 100, "{}", out.len());
     let zeros = vec![0; CHUNK];
-    assert_eq!(encoder.encode(&zeros, float, &mut out), constant::ID);
+    assert_eq!(encoder.encode(&zeros, float, None, &mut out), constant::ID);
     assert_eq!(out.len(), 4);
 }
 

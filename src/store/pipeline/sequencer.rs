@@ -9,6 +9,7 @@ use crate::base::{ObjectId, Progress};
 
 use super::super::pack::Mark;
 use super::super::record::{Body, Chunk, Part, Record};
+use super::plan::Plans;
 use super::{Coded, Done, Element, Known, Numbered, Output, Put, PutItem, Result};
 
 /// An object whose chunks are arriving.
@@ -16,12 +17,15 @@ struct Growing {
     mark: Mark,
     payload: u64,
     chunks: Vec<Chunk>,
+    /// Whether a chunk is coded against the item's base.
+    based: bool,
     values: Vec<ChunkValue>,
 }
 
 pub(super) struct Sequencer<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
+    plans: &'a Plans,
     output: &'a mut Output,
     progress: &'a dyn Progress,
     puts: &'a mut [Option<Put>],
@@ -36,6 +40,7 @@ impl<'a> Sequencer<'a> {
     pub(super) fn new(
         items: &'a [PutItem<'a>],
         known: &'a Known,
+        plans: &'a Plans,
         output: &'a mut Output,
         progress: &'a dyn Progress,
         puts: &'a mut [Option<Put>],
@@ -44,6 +49,7 @@ impl<'a> Sequencer<'a> {
         Self {
             items,
             known,
+            plans,
             output,
             progress,
             puts,
@@ -92,7 +98,7 @@ impl<'a> Sequencer<'a> {
                     self.parts.push(Part { id, len });
                     self.written += written;
                 } else {
-                    self.puts[item] = Some(Put { id, written });
+                    self.put(item, id, written);
                 }
                 self.progress.advance(len as u64);
                 Ok(())
@@ -131,7 +137,10 @@ impl<'a> Sequencer<'a> {
             0 => Vec::new(),
             _ => vec![stored(&coded, 0)],
         };
-        let record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
+        let mut record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
+        if coded.base_offset.is_some() {
+            record.bases.extend(self.plans.end(item));
+        }
         let pack = self.output.current()?;
         pack.append(&coded.payload)?;
         let written = record.stored() + pack.end_object(&record)?;
@@ -148,6 +157,7 @@ impl<'a> Sequencer<'a> {
                     mark: pack.mark()?,
                     payload: pack.len(),
                     chunks: Vec::new(),
+                    based: false,
                     values: Vec::new(),
                 }
             }
@@ -156,6 +166,7 @@ impl<'a> Sequencer<'a> {
         let at = at.map_or(0, |chunk| chunk.at + u64::from(chunk.stored));
         growing.chunks.push(stored(&coded, at));
         growing.values.push(value);
+        growing.based |= coded.base_offset.is_some();
         self.output.current()?.append(&coded.payload)?;
         self.give_back(coded.payload);
         if index + 1 < self.items[item].span().pieces() {
@@ -184,11 +195,19 @@ impl<'a> Sequencer<'a> {
             let len = self.items[item].len;
             let mut record = self.record(item, id, len, growing.payload, body);
             record.values = growing.values;
+            if growing.based {
+                record.bases.extend(self.plans.end(item));
+            }
             let end = self.output.current()?.end_object(&record)?;
             written = record.stored() + end;
         }
-        self.puts[item] = Some(Put { id, written });
+        self.put(item, id, written);
         Ok(())
+    }
+
+    fn put(&mut self, item: usize, id: ObjectId, written: u64) {
+        self.plans.end(item);
+        self.puts[item] = Some(Put { id, written });
     }
 
     fn end_parts(&mut self, item: usize, values: Vec<ChunkValue>) -> Result<()> {
@@ -204,7 +223,7 @@ impl<'a> Sequencer<'a> {
             record.values = values;
             written += self.output.current()?.end_object(&record)?;
         }
-        self.puts[item] = Some(Put { id, written });
+        self.put(item, id, written);
         Ok(())
     }
 }
@@ -212,8 +231,8 @@ impl<'a> Sequencer<'a> {
 fn stored(coded: &Coded, at: u64) -> Chunk {
     Chunk {
         codec: coded.codec,
-        base: None,
-        base_offset: 0,
+        base: coded.base_offset.map(|_| 0),
+        base_offset: coded.base_offset.unwrap_or(0),
         stored: coded.payload.len() as u32, // at most a chunk, or it would have stayed raw
         checksum: coded.checksum,
         at,

@@ -1,4 +1,4 @@
-//! Objects that are coded against others: no codec of today does so, but every reader must.
+//! Objects that are coded against others, as any writer may: at any offset, and as deep as a reader goes.
 
 use super::super::checksum::checksum;
 use super::super::pack::PackWriter;

@@ -4,6 +4,7 @@ mod bases;
 mod copies;
 mod crash;
 mod damage;
+mod deltas;
 mod many;
 mod put;
 

@@ -1,0 +1,139 @@
+//! Versions of the same numbers: stored as differences where that is smaller, and always what they were.
+
+use super::*;
+use crate::store::record::Record;
+
+/// The same floats after a small step of each.
+fn tuned(base: &[u8], seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let floats = base.as_chunks::<4>().0.iter().map(|bytes| {
+        state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let step = (state >> 24) as f32 * 1e-7;
+        f32::from_le_bytes(*bytes) * (1.0 + step)
+    });
+    floats.flat_map(f32::to_le_bytes).collect()
+}
+
+/// Puts one object with these bases.
+fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> Put {
+    let mut writer = store.writer().expect("a writer");
+    let item = PutItem {
+        bases: bases.iter().map(|base| ObjectId::of(base)).collect(),
+        ..item(bytes, F32)
+    };
+    let puts = writer.put_all(&[item], &Silent).expect("put");
+    writer.finish().expect("published");
+    puts[0]
+}
+
+fn record(store: &Store, bytes: &[u8]) -> Record {
+    let object = store.object(&ObjectId::of(bytes)).expect("there");
+    object.record().clone()
+}
+
+#[test]
+fn a_version_is_stored_as_its_difference_to_the_one_before() {
+    for len in [400, CHUNK - 4, 3 * CHUNK + 2002] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let first = weights(len, 1);
+        let second = tuned(&first, 7);
+        let whole = put_after(&store, &first, &[]).written;
+        let delta = put_after(&store, &second, &[&first]).written;
+        assert!(
+            len < CHUNK / 2 || delta * 10 < whole * 7,
+            "{delta} of {whole}"
+        );
+        assert_eq!(record(&store, &second).bases, [ObjectId::of(&first)]);
+        holds(&sandbox.store(), &[first, second]);
+    }
+}
+
+#[test]
+fn what_is_no_relative_is_no_base() {
+    for len in [4000, 2 * CHUNK + 40] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let (first, second) = (weights(len, 1), weights(len, 2));
+        put_after(&store, &first, &[]);
+        put_after(&store, &second, &[&first]);
+        assert_eq!(record(&store, &second).bases, []);
+        holds(&sandbox.store(), &[first, second]);
+    }
+}
+
+#[test]
+fn the_nearest_of_several_bases_is_taken() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let near = weights(2 * CHUNK, 1);
+    let (far, farther) = (tuned(&tuned(&near, 1), 2), weights(2 * CHUNK, 9));
+    for bytes in [&near, &far, &farther] {
+        put_after(&store, bytes, &[]);
+    }
+    let new = tuned(&near, 77);
+    let nowhere = weights(2 * CHUNK, 1000);
+    put_after(&store, &new, &[&nowhere, &farther, &far, &near]);
+    assert_eq!(record(&store, &new).bases, [ObjectId::of(&near)]);
+    holds(&sandbox.store(), &[near, far, farther, new]);
+}
+
+#[test]
+fn chains_stay_short() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let mut all = vec![weights(CHUNK + 4000, 1)];
+    put_after(&store, &all[0], &[]);
+    for step in 0..12 {
+        let last = &all[all.len() - 1];
+        let next = tuned(last, step);
+        put_after(&store, &next, &[last]);
+        all.push(next);
+    }
+    let mut tools = object::Tools::default();
+    let heights = all.iter().map(|bytes| {
+        let object = store.object(&ObjectId::of(bytes)).expect("there");
+        object.height(&mut tools).expect("known")
+    });
+    let heights: Vec<u8> = heights.collect();
+    assert_eq!(heights[..5], [0, 1, 2, 3, 4]);
+    assert!(heights.iter().all(|height| *height <= 4), "{heights:?}");
+    assert!(heights[1..].iter().all(|height| *height > 0), "{heights:?}");
+    holds(&sandbox.store(), &all);
+}
+
+#[test]
+fn rows_appended_or_cut_off_cost_only_themselves() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let first = weights(4 * CHUNK, 1);
+    let mut longer = first.clone();
+    longer.extend(weights(64 * 384 * 4, 5));
+    let shorter = first[..3 * CHUNK + 999].to_vec();
+    put_after(&store, &first, &[]);
+    let appended = put_after(&store, &longer, &[&first]).written;
+    assert!(appended < 64 * 384 * 4 + 2000, "{appended}");
+    let cut = put_after(&store, &shorter, &[&first]).written;
+    assert!(cut < 2000, "{cut}");
+    holds(&sandbox.store(), &[first, longer, shorter]);
+}
+
+#[test]
+fn a_damaged_base_is_no_base() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let first = weights(CHUNK + 4000, 1);
+    put_after(&store, &first, &[]);
+    let pack = sandbox.files("packs").into_iter();
+    let pack = pack.filter(|path| path.extension().is_some_and(|e| e == "pack"));
+    for path in pack {
+        let mut bytes = std::fs::read(&path).expect("read");
+        bytes[1000] ^= 1;
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::write(&path, bytes).expect("written");
+    }
+    let second = tuned(&first, 1);
+    put_after(&sandbox.store(), &second, &[&first]);
+    let read = sandbox.store().read(&ObjectId::of(&second), u64::MAX);
+    assert_eq!(read.expect("it needs no other"), second);
+}
