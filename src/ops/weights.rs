@@ -13,7 +13,7 @@ use crate::base::source::FileSource;
 use crate::base::{Dtype, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::format::Gather;
 use crate::model::{How, Manifest, Scanned, Segment, Tiling, scan, tile_as};
-use crate::store::{Element, PutItem, Span, StoreError, Writer, hash_all};
+use crate::store::{Element, Format, Numbers, PutItem, Span, StoreError, Writer, hash_all};
 
 /// So many of the smallest tensors are read first, to see whether a file may be what its sidecar says.
 const PROBED: usize = 8;
@@ -286,6 +286,7 @@ pub fn put(
                 element: element(span.dtype.as_ref()),
                 expect,
                 bases: expect.into_iter().collect(),
+                numbers: numbers(span),
             }
         })
         .collect();
@@ -309,6 +310,7 @@ pub fn put_bytes(writer: &mut Writer, bytes: Vec<u8>) -> Result<ObjectId> {
         element: Element::Bytes,
         expect: None,
         bases: Vec::new(),
+        numbers: None,
     };
     let put = writer.put_all(&[item], &crate::base::progress::Silent)?;
     Ok(put
@@ -375,6 +377,24 @@ pub fn named_objects(manifest: &Manifest) -> HashMap<&str, ObjectId> {
         }
     }
     named
+}
+
+/// What the store may compute a tensor's numbers from others by.
+fn numbers(span: &crate::model::format::Span) -> Option<Numbers> {
+    let format = match span.dtype.as_ref()? {
+        Dtype::F32 => Format::F32,
+        Dtype::F16 => Format::F16,
+        Dtype::BF16 => Format::Bf16,
+        Dtype::I8 => Format::I8,
+        _ => return None,
+    };
+    let columns = match span.shape.as_slice() {
+        [] | [_] => 0,
+        // Matrices in a stack: those of experts, and not the small ones of a convolution.
+        [_, _, .., last] if *last >= 64 => *last,
+        [_, rest @ ..] => rest.iter().try_fold(1u64, |a, b| a.checked_mul(*b))?,
+    };
+    Some(Numbers { format, columns })
 }
 
 /// How the store reads a tensor's bytes: by the width of what repeats in them.

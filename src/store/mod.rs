@@ -41,14 +41,14 @@ use std::sync::Arc;
 
 use crate::base::{Fs, ObjectId, Progress, ReadAt};
 
-pub use codec::CodecError;
+pub use codec::{CodecError, Format};
 pub use copy::{CopyOut, Failed};
 pub use error::{Flaw, Result, StoreError};
 pub use hash::{Span, hash_all};
 pub use object::Object;
 pub use usage::{StoredSize, Usage};
 pub use verify::{Checked, Damage};
-pub use writer::{Put, PutItem, Writer, Written};
+pub use writer::{Numbers, Put, PutItem, Writer, Written};
 
 use packs::Packs;
 

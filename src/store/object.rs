@@ -11,7 +11,7 @@ use crate::base::id::{CHUNK, chunk_value};
 use crate::base::{ObjectId, ReadAt};
 
 use super::Shared;
-use super::codec::{Decoder, Stored};
+use super::codec::{self, CodecError, Decoder, Stored};
 use super::error::{Flaw, Result, StoreError};
 use super::pack::Pack;
 use super::record::{Body, Chunk, Part, Record};
@@ -295,11 +295,22 @@ impl Object {
     ) -> Result<()> {
         let handles = &self.shared.packs.handles;
         let payload = self.pack.payload(handles, &self.record, index)?;
+        let refused = |problem| match problem {
+            CodecError::Unknown(codec) => StoreError::Unsupported {
+                pack: self.pack.name,
+                what: format!("codec {codec}"),
+            },
+            problem => self.flawed(Flaw::Codec {
+                chunk: index,
+                problem,
+            }),
+        };
         let mut base = tools.spare();
         base.clear();
         if let Some(which) = chunk.base {
+            let len = codec::base_len(chunk.codec, &payload, out.len()).map_err(refused)?;
             self.base(which, tools)?
-                .window(chunk.base_offset, out.len(), tools, &mut base)?;
+                .window(chunk.base_offset, len, tools, &mut base)?;
         }
         let stored = Stored {
             payload: &payload,
@@ -310,16 +321,7 @@ impl Object {
         let decoder = tools.decoder.get_or_insert_with(Decoder::new);
         let decoded = decoder.decode(chunk.codec, &stored, out);
         tools.give_back(base);
-        decoded.map_err(|problem| match problem {
-            super::codec::CodecError::Unknown(codec) => StoreError::Unsupported {
-                pack: self.pack.name,
-                what: format!("codec {codec}"),
-            },
-            problem => self.flawed(Flaw::Codec {
-                chunk: index,
-                problem,
-            }),
-        })
+        decoded.map_err(refused)
     }
 
     fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
@@ -358,7 +360,7 @@ impl Object {
         out.clear();
         let end = self.record.len.min(offset.saturating_add(len as u64));
         let mut at = offset;
-        if at < end && at.is_multiple_of(CHUNK as u64) && len <= CHUNK {
+        if at < end && at.is_multiple_of(CHUNK as u64) && end - at <= CHUNK as u64 {
             self.decode_chunk(at / CHUNK as u64, tools, out)?;
             out.truncate(len);
             return Ok(());

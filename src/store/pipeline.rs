@@ -13,6 +13,7 @@ mod plan;
 mod sequencer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
@@ -22,13 +23,12 @@ use crate::base::{ObjectId, Progress};
 use super::Element;
 use super::cdc::{LARGE, LONGEST, first_part};
 use super::checksum::checksum;
-use super::codec::needs_base;
-use super::codec::{Encoder, RAW};
+use super::codec::{Against, Encoder, RAW, needs_base};
 use super::error::{Result, StoreError};
 use super::object::Tools;
 use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
-use plan::{Planner, Plans};
+use plan::{Plan, Planner, Plans};
 use sequencer::Sequencer;
 
 /// Items up to this length travel in batches: handing one over costs more than encoding it.
@@ -328,11 +328,12 @@ impl Worker<'_> {
         })
     }
 
-    /// Puts the bytes that a chunk may be coded against into `base`; false where there are none.
-    fn read_base(&mut self, item: usize, offset: u64) -> bool {
+    /// The plan of an item, and in `base` the bytes that its chunk from `offset` on may be coded against; `None`
+    /// where there are none.
+    fn read_base(&mut self, item: usize, offset: u64) -> Option<Arc<Plan>> {
         let put = &self.items[item];
         if put.bases.is_empty() || put.element.storable() == Element::Bytes {
-            return false;
+            return None;
         }
         let plan = self.plans.get(item, || {
             let mut planner = Planner {
@@ -342,21 +343,26 @@ impl Worker<'_> {
             };
             planner.plan(put)
         });
-        let base = plan
-            .base()
-            .map(|base| base.window(offset, self.raw.len(), &mut self.tools, &mut self.base));
-        matches!(base, Some(Ok(()))) && !self.base.is_empty()
+        plan.read(offset, self.raw.len(), &mut self.tools, &mut self.base)?;
+        (!self.base.is_empty()).then_some(plan)
     }
 
     fn encode(&mut self, item: usize, index: u64) -> Coded {
         let element = self.items[item].element.storable();
         let offset = index * CHUNK as u64;
-        let base = self.read_base(item, offset).then_some(&*self.base);
+        let plan = self.read_base(item, offset);
+        let against = plan.as_ref().map(|plan| Against {
+            base: &self.base,
+            view: plan.view(),
+            offset,
+        });
         let mut payload = match self.spare.capacity() {
             0 => self.spares.try_recv().unwrap_or_default(),
             _ => std::mem::take(&mut self.spare),
         };
-        let codec = self.encoder.encode(&self.raw, element, base, &mut payload);
+        let codec = self
+            .encoder
+            .encode(&self.raw, element, against, &mut payload);
         if codec == RAW {
             std::mem::swap(&mut payload, &mut self.raw);
         }
@@ -367,7 +373,9 @@ impl Worker<'_> {
         }
         Coded {
             codec,
-            base_offset: needs_base(codec).then_some(offset),
+            base_offset: plan
+                .filter(|_| needs_base(codec))
+                .map(|plan| plan.base_offset(offset)),
             checksum: checksum(&payload),
             payload,
         }

@@ -434,6 +434,7 @@ mod tests {
             element: Element::Bytes,
             expect: None,
             bases: Vec::new(),
+            numbers: None,
         };
         writer.put_all(&[item], &Silent).expect("put");
         let pack = writer.finish().expect("published").packs[0];

@@ -14,7 +14,7 @@ use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::pack::{PackWriter, Sealed};
 use super::parallel::for_each;
-use super::{Element, Shared, Store, layout, pipeline, sound};
+use super::{Element, Format, Shared, Store, layout, pipeline, sound};
 
 /// A pack that is longer takes no further object.
 const PACK: u64 = 256 << 20;
@@ -37,6 +37,17 @@ pub struct PutItem<'a> {
     /// Objects that are likely to be similar, the likeliest first: numbers are stored as their differences to one of
     /// them where that is smaller.
     pub bases: Vec<ObjectId>,
+    /// What is known of its numbers, so that they can be computed from others.
+    pub numbers: Option<Numbers>,
+}
+
+/// The numbers of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// How their bytes are read.
+    pub format: Format,
+    /// How many of them are a row of its matrix; 0 where it is none.
+    pub columns: u64,
 }
 
 impl PutItem<'_> {

@@ -30,6 +30,8 @@ pub struct Span {
     pub dtype: Option<Dtype>,
     /// The tensor's name, or that of the first view of a storage; `None` for a literal.
     pub name: Option<String>,
+    /// The tensor's shape, or that of the first view of a storage; empty for a literal.
+    pub shape: Vec<u64>,
 }
 
 /// A view whose own id must be computed: the hash of its elements laid out in order.
@@ -70,17 +72,20 @@ impl Tiling {
         let mut spans = Vec::with_capacity(manifest.segments.len());
         let mut gathers = Vec::new();
         for piece in manifest.pieces() {
-            let (dtype, name) = match piece.segment {
-                Segment::Literal { .. } => (None, None),
-                Segment::Tensor(tensor) => (Some(&tensor.dtype), Some(&tensor.name)),
+            let (dtype, name, shape) = match piece.segment {
+                Segment::Literal { .. } => (None, None, None),
+                Segment::Tensor(tensor) => {
+                    (Some(&tensor.dtype), Some(&tensor.name), Some(&tensor.shape))
+                }
                 Segment::Storage(storage) => {
                     gathers.extend(storage.views.iter().map(|view| Gather {
                         span: spans.len(),
                         base: piece.offset,
                         strided: view.strided().expect("views of manifests are checked"),
                     }));
-                    let first = storage.views.first().map(|view| &view.name);
-                    (Some(&storage.dtype), first)
+                    let first = storage.views.first();
+                    let name = first.map(|view| &view.name);
+                    (Some(&storage.dtype), name, first.map(|view| &view.shape))
                 }
             };
             spans.push(Span {
@@ -88,6 +93,7 @@ impl Tiling {
                 len: piece.segment.bytes(),
                 dtype: dtype.cloned(),
                 name: name.cloned(),
+                shape: shape.cloned().unwrap_or_default(),
             });
         }
         Self {

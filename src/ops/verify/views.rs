@@ -160,6 +160,7 @@ mod tests {
             element: Element::number(1, false),
             expect: None,
             bases: Vec::new(),
+            numbers: None,
         };
         writer.put_all(&[item], &Silent).expect("put");
         writer.finish().expect("published");

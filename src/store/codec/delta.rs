@@ -5,19 +5,15 @@
 //! can. A group of numbers that did not change costs a byte before compression, and reading it is a copy.
 
 mod bits;
-mod block;
 mod choose;
 mod context;
 mod decode;
 mod encode;
 mod groups;
 mod head;
-mod machine;
 mod merge;
 mod number;
-mod rans;
-#[cfg(target_arch = "x86_64")]
-mod simd_x86;
+pub(super) mod rans;
 mod table;
 mod token;
 
@@ -25,6 +21,7 @@ use super::{Codec, CodecError, Decoder, Element, Encoder, Stored};
 
 pub(super) use decode::Decoding;
 pub(super) use encode::Encoding;
+pub(super) use table::{Slots, Table};
 
 pub(super) const ID: u8 = 4;
 

@@ -1,24 +1,31 @@
 //! Ratios and speeds of the codecs on one core, for whoever changes them:
 //! `cargo test --release --lib -- --ignored --nocapture codecs_in_figures`.
 //!
-//! `MVC_MINILM` names the folder of MiniLM, whose fine-tune is `../shared/workload/minilm/v2.safetensors`; where
-//! either is missing, weights are made up. `MVC_CASE` leaves out the cases whose name is without it. Everything is in chunks of 1 MiB, tables included, best of five rounds.
+//! `MVC_MINILM` names the folder of MiniLM, whose fine-tune is `minilm/v2.safetensors` in `MVC_WORKLOAD`
+//! (`../shared/workload`); where either is missing, weights are made up. `MVC_CASE` leaves out the cases whose name is
+//! without it. Everything is in chunks of 1 MiB, tables included, best of five rounds or of `MVC_ROUNDS`.
 
 #![expect(clippy::print_stdout, reason = "it reports to whoever runs it")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod weights;
+
 use std::time::Instant;
 
 use super::*;
 use crate::base::id::CHUNK;
+use weights::{bf16, decay, f16, fp8, large_matrix, made_up, minilm, prune, wide};
 
-const ROUNDS: usize = 5;
+/// Rounds of each measurement; the best counts.
+fn rounds() -> usize {
+    let wanted = std::env::var("MVC_ROUNDS").ok();
+    wanted.and_then(|rounds| rounds.parse().ok()).unwrap_or(5)
+}
 
 /// A tensor and what it was before.
 #[derive(Clone)]
 struct Pair {
     kind: &'static str,
+    columns: usize,
     base: Vec<u8>,
     new: Vec<u8>,
 }
@@ -45,6 +52,24 @@ fn codecs_in_figures() {
         map(some.cloned().collect(), bf16)
     });
     report("BF16 fine-tune, whole", 2, || map(pairs.clone(), bf16));
+    report_views("BF16 fine-tune, encoder, low rank", Format::Bf16, || {
+        map(only("encoder"), bf16)
+    });
+    report_views("BF16 fine-tune, whole, low rank", Format::Bf16, || {
+        map(pairs.clone(), bf16)
+    });
+    report_views("F32 fine-tune, encoder, low rank", Format::F32, || {
+        only("encoder")
+    });
+    report_views("F32 fine-tune, whole, low rank", Format::F32, || {
+        pairs.clone()
+    });
+    report_views("F16 fine-tune, encoder, low rank", Format::F16, || {
+        map(only("encoder"), f16)
+    });
+    report_views("BF16 of 4096 columns, low rank", Format::Bf16, || {
+        map(vec![large_matrix()], bf16)
+    });
     for kind in ["words", "encoder"] {
         report(&format!("F32 fine-tune, {kind}"), 4, || only(kind));
     }
@@ -58,6 +83,7 @@ fn codecs_in_figures() {
     let tuned = |change: &dyn Fn(&Pair) -> Vec<u8>| -> Vec<Pair> {
         let pairs = pairs.iter().map(|pair| Pair {
             kind: pair.kind,
+            columns: pair.columns,
             base: pair.new.clone(),
             new: change(pair),
         });
@@ -119,6 +145,7 @@ impl Pair {
     fn map(self, change: fn(&[u8]) -> Vec<u8>) -> Self {
         Self {
             kind: self.kind,
+            columns: self.columns,
             base: change(&self.base),
             new: change(&self.new),
         }
@@ -127,74 +154,6 @@ impl Pair {
 
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes)
-}
-
-fn bf16(bytes: &[u8]) -> Vec<u8> {
-    let rounded = floats(bytes).map(|x| {
-        let bits = x.to_bits();
-        ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
-    });
-    rounded.flat_map(u16::to_le_bytes).collect()
-}
-
-fn f16(bytes: &[u8]) -> Vec<u8> {
-    let rounded = floats(bytes).map(|x| {
-        // Good for what weights are: below 2^-14 it flushes to zero.
-        let bits = x.abs().to_bits();
-        let bits = (bits + 0xfff + (bits >> 13 & 1)) >> 13;
-        (bits.saturating_sub(112 << 10) as u16) | u16::from(x < 0.0) << 15
-    });
-    rounded.flat_map(u16::to_le_bytes).collect()
-}
-
-/// BF16 to a float of eight bits with five of exponent, made to fit by a scale.
-fn fp8(bytes: &[u8]) -> Vec<u8> {
-    let rounded = bytes.as_chunks().0.iter().map(|bytes| {
-        let bits = u16::from_le_bytes(*bytes);
-        let magnitude = (bits & 0x7fff).saturating_sub(103 << 7) + 16;
-        (magnitude >> 5).min(127) as u8 | (bits >> 8 & 0x80) as u8
-    });
-    rounded.collect()
-}
-
-fn wide(bytes: &[u8]) -> Vec<u8> {
-    floats(bytes)
-        .flat_map(|x| f64::from(x).to_le_bytes())
-        .collect()
-}
-
-fn prune(bytes: &[u8], zero: impl Fn(f32) -> f32) -> Vec<u8> {
-    let mut sizes: Vec<f32> = floats(bytes).map(f32::abs).collect();
-    let middle = sizes.len() / 2;
-    let (_, threshold, _) = sizes.select_nth_unstable_by(middle, f32::total_cmp);
-    let pruned = floats(bytes).map(|x| if x.abs() < *threshold { zero(x) } else { x });
-    pruned.flat_map(f32::to_le_bytes).collect()
-}
-
-/// What 300 steps of weight decay make of the rows of 384 that a fine-tune did not touch.
-fn decay(pair: &Pair, falling: bool) -> Pair {
-    let mut new = pair.new.clone();
-    for (row, base) in new.chunks_mut(1536).zip(pair.base.chunks(1536)) {
-        if row == base && pair.kind == "words" {
-            for bytes in row.as_chunks_mut::<4>().0 {
-                let mut x = f32::from_le_bytes(*bytes);
-                for step in 0..300 {
-                    let left = if falling {
-                        (300 - step) as f32 / 300.0
-                    } else {
-                        1.0
-                    };
-                    let rate = 2e-7 * left;
-                    x *= 1.0 - rate;
-                }
-                *bytes = x.to_le_bytes();
-            }
-        }
-    }
-    Pair {
-        new,
-        ..pair.clone()
-    }
 }
 
 /// Encodes and decodes all chunks, and prints ratio and speeds.
@@ -227,6 +186,88 @@ fn report(name: &str, width: u8, pairs: impl FnOnce() -> Vec<Pair>) {
         print!(" {ratio:8.3}x {:6.3} {:6.3}", speed(encode), speed(decode));
     }
     println!(" {:8.3}x", raw as f64 / reference as f64);
+}
+
+/// The same with matrices of low rank.
+fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
+    let wanted = std::env::var("MVC_CASE").unwrap_or_default();
+    if !name.contains(&wanted) {
+        return;
+    }
+    let conversion = Conversion {
+        from: format,
+        to: format,
+        factor: 1.0,
+    };
+    let element = Element::number(format.width() as u8, true);
+    let pairs = pairs();
+    let raw: usize = pairs.iter().map(|pair| pair.new.len()).sum();
+    let mut views = Vec::new();
+    let fitting = best(|| {
+        let fitted = pairs.iter().map(|pair| {
+            let numbers = pair.new.len() / format.width();
+            let mut sample = Sample::new(pair.columns as u64, numbers as u64)?;
+            sample.add(&conversion, &pair.new, &pair.base, 0, 1 << 18);
+            View::with_low_rank(conversion, &sample)
+        });
+        views = fitted.collect();
+    });
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let tables: Vec<Vec<u8>> = views
+        .iter()
+        .map(|view| {
+            view.as_ref()
+                .map(|view| encoder.tables(view))
+                .unwrap_or_default()
+        })
+        .collect();
+    let mut chunks = Vec::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        let pieces = pair.new.chunks(CHUNK).zip(pair.base.chunks(CHUNK));
+        chunks.extend(pieces.enumerate().map(|(index, (new, base))| {
+            let against = Against {
+                base,
+                view: views[at].as_ref(),
+                offset: (index * CHUNK) as u64,
+            };
+            (new, against, tables[at].as_slice())
+        }));
+    }
+    let mut stored = vec![(0, Vec::new()); chunks.len()];
+    let encoding = best(|| {
+        for ((new, against, _), (codec, out)) in chunks.iter().zip(&mut stored) {
+            *codec = encoder.encode(new, element, Some(*against), out);
+        }
+    });
+    let mut room = vec![0; CHUNK];
+    let mut decode = |at: usize| {
+        let (new, against, tables) = chunks[at];
+        let (codec, out) = &stored[at];
+        let chunk = Stored {
+            payload: if *codec == RAW { new } else { out },
+            element,
+            tables,
+            base: against.base,
+        };
+        let out = &mut room[..new.len()];
+        decoder
+            .decode(*codec, &chunk, out)
+            .expect("it was just encoded");
+        &*out == new
+    };
+    assert!((0..chunks.len()).all(&mut decode), "other bytes");
+    let decoding = best(|| (0..chunks.len()).for_each(|at| _ = decode(at)));
+    let shared: usize = tables.iter().map(Vec::len).sum();
+    let size: usize = stored.iter().map(|(_, out)| out.len()).sum();
+    let speed = |seconds: f64| raw as f64 / seconds / 1e9;
+    println!(
+        "{name:34} {:8.3}x {:6.3} {:6.3}  fit {:6.3}, tables {:.1} %",
+        raw as f64 / (size + shared) as f64,
+        speed(encoding),
+        speed(decoding),
+        speed(fitting),
+        100.0 * shared as f64 / (size + shared) as f64,
+    );
 }
 
 /// Bytes, and seconds to encode and to decode.
@@ -264,7 +305,7 @@ fn run(
 }
 
 fn best(mut work: impl FnMut()) -> f64 {
-    let rounds = (0..ROUNDS).map(|_| {
+    let rounds = (0..rounds()).map(|_| {
         let start = now();
         work();
         now() - start
@@ -313,72 +354,4 @@ fn bitx(new: &[u8], base: &[u8], width: usize) -> usize {
         size += out.len().min(part.len());
     }
     size
-}
-
-/// The tensors of F32 of MiniLM before and after its fine-tune.
-fn minilm() -> Option<Vec<Pair>> {
-    let before = PathBuf::from(std::env::var_os("MVC_MINILM")?).join("model.safetensors");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let after = root.join("../shared/workload/minilm/v2.safetensors");
-    let (before, after) = (tensors(&before)?, tensors(&after)?);
-    let pairs = before.into_iter().filter_map(|(name, base)| {
-        let new = after.get(&name)?.clone();
-        let kind = match () {
-            () if name.contains("word_embeddings") => "words",
-            () if name.contains("LayerNorm") || !name.ends_with("weight") => "rest",
-            () if name.contains("encoder") => "encoder",
-            () => "rest",
-        };
-        Some(Pair { kind, base, new })
-    });
-    Some(pairs.collect())
-}
-
-fn tensors(path: &Path) -> Option<BTreeMap<String, Vec<u8>>> {
-    let file = std::fs::read(path).ok()?;
-    let (len, rest) = file.split_first_chunk()?;
-    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*len) as usize)?;
-    let header: serde_json::Value = serde_json::from_slice(header).ok()?;
-    let tensors = header.as_object()?.iter().filter_map(|(name, tensor)| {
-        let offset = |i: usize| Some(tensor["data_offsets"][i].as_u64()? as usize);
-        let bytes = data.get(offset(0)?..offset(1)?)?;
-        (tensor["dtype"] == "F32").then(|| (name.clone(), bytes.to_vec()))
-    });
-    Some(tensors.collect())
-}
-
-fn made_up() -> Vec<Pair> {
-    println!("MVC_MINILM names no MiniLM: weights are made up");
-    let mut state = 1u64;
-    let mut normal = || {
-        let mut sum = -6.0;
-        for _ in 0..12 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(99);
-            sum += (state >> 40) as f32 / (1u64 << 24) as f32;
-        }
-        sum
-    };
-    let pairs = ["words", "encoder", "rest"].map(|kind| {
-        let base: Vec<f32> = (0..1 << 21).map(|_| normal() * 0.03).collect();
-        let new: Vec<f32> = base
-            .iter()
-            .enumerate()
-            .map(|(i, x)| {
-                if kind == "words" && i / 384 % 4 > 0 {
-                    *x
-                } else {
-                    x + normal() * 1e-4
-                }
-            })
-            .collect();
-        let bytes = |x: Vec<f32>| x.into_iter().flat_map(f32::to_le_bytes).collect();
-        Pair {
-            kind,
-            base: bytes(base),
-            new: bytes(new),
-        }
-    });
-    pairs.to_vec()
 }

@@ -6,11 +6,16 @@
 //!
 //! A new codec is one file with an `impl Codec`, and one line in [`CODECS`].
 
+mod block;
 mod constant;
 mod delta;
 mod frame;
+mod machine;
 mod planes;
 mod raw;
+#[cfg(target_arch = "x86_64")]
+mod simd_x86;
+mod view;
 #[cfg(test)]
 mod xor;
 mod zstd;
@@ -25,6 +30,7 @@ static CODECS: &[&dyn Codec] = &[
     &zstd::Zstd,
     &planes::Planes,
     &delta::Delta,
+    &view::Views,
     #[cfg(test)]
     &xor::Xor,
 ];
@@ -41,13 +47,13 @@ pub enum CodecError {
 }
 
 /// A chunk as it is stored, with all that its codec may look at.
+#[derive(Clone, Copy)]
 pub(super) struct Stored<'a> {
     pub(super) payload: &'a [u8],
     pub(super) element: Element,
     /// The object's shared tables.
-    #[expect(dead_code, reason = "for codecs that learn one table from many chunks")]
     pub(super) tables: &'a [u8],
-    /// The verified bytes of the base from the chunk's base offset on: as many as the chunk has, fewer where
+    /// The verified bytes of the base from the chunk's base offset on: as many as the codec wants, fewer where
     /// the base ends before, none where there is no base.
     pub(super) base: &'a [u8],
 }
@@ -58,6 +64,10 @@ trait Codec: Sync {
     fn id(&self) -> u8;
     /// Its name in reports.
     fn name(&self) -> &'static str;
+    /// How many bytes of the base belong to a chunk of `len` bytes.
+    fn base_len(&self, _payload: &[u8], len: usize) -> Result<usize, CodecError> {
+        Ok(len)
+    }
     /// Fills all of `out`, whose length is the chunk's raw length, or fails.
     fn decode(
         &self,
@@ -76,10 +86,18 @@ pub(super) fn name(id: u8) -> &'static str {
     by_id(id).map_or("unknown", |codec| codec.name())
 }
 
+/// How many bytes of its base a chunk of `len` bytes needs.
+pub(super) fn base_len(codec: u8, payload: &[u8], len: usize) -> Result<usize, CodecError> {
+    by_id(codec)
+        .ok_or(CodecError::Unknown(codec))?
+        .base_len(payload, len)
+}
+
 /// What one thread needs to decode chunk after chunk.
 pub(super) struct Decoder {
     frames: Decompressor,
     delta: delta::Decoding,
+    view: view::Viewing,
     scratch: Vec<u8>,
 }
 
@@ -88,6 +106,7 @@ impl Decoder {
         Self {
             frames: Decompressor::new(),
             delta: delta::Decoding::new(),
+            view: view::Viewing::default(),
             scratch: Vec::new(),
         }
     }
@@ -109,6 +128,7 @@ impl Decoder {
 pub(super) struct Encoder {
     frames: Compressor,
     delta: delta::Encoding,
+    view: view::Viewing,
     scratch: Vec<u8>,
     /// The stored bytes of a second codec.
     other: Vec<u8>,
@@ -121,6 +141,7 @@ impl Encoder {
         Self {
             frames: Compressor::new(),
             delta: delta::Encoding::new(),
+            view: view::Viewing::default(),
             scratch: Vec::new(),
             other: Vec::new(),
             trial: Vec::new(),
@@ -128,28 +149,37 @@ impl Encoder {
     }
 
     /// Writes `raw` into `out`, which is cleared, in the codec whose number is returned. For codec
-    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing. `base` is what a decoder will have,
-    /// and is needed to decode where [`needs_base`] says so.
+    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing. Whether what they may be coded
+    /// `against` is needed to decode, [`needs_base`] says.
     pub(super) fn encode(
         &mut self,
         raw: &[u8],
         element: Element,
-        base: Option<&[u8]>,
+        against: Option<Against<'_>>,
         out: &mut Vec<u8>,
     ) -> u8 {
         out.clear();
         if constant::encode(raw, element, out) {
             return constant::ID;
         }
-        let mut codec = match (element, base) {
-            (Element::Number { width, float }, Some(base)) => {
-                delta::encode(raw, base, width, float, self, out);
-                delta::ID
+        let mut codec = match (element, against) {
+            (Element::Number { width, float }, Some(against)) => {
+                let Against { base, view, offset } = against;
+                match view {
+                    Some(view) => {
+                        view::encode(raw, base, view, offset, self, out);
+                        view::ID
+                    }
+                    None => {
+                        delta::encode(raw, base, width, float, self, out);
+                        delta::ID
+                    }
+                }
             }
             _ => self.alone(raw, element, out),
         };
         // Numbers that have nothing to do with their base are shorter without it.
-        if codec == delta::ID && out.len() * 4 > raw.len() {
+        if needs_base(codec) && out.len() * 4 > raw.len() {
             let mut other = std::mem::take(&mut self.other);
             other.clear();
             let alone = self.alone(raw, element, &mut other);
@@ -180,10 +210,20 @@ impl Encoder {
         }
     }
 
+    /// The shared tables of an object whose chunks are coded with `view`.
+    pub(super) fn tables(&mut self, view: &View) -> Vec<u8> {
+        view::tables(view, self)
+    }
+
     /// How many bytes `raw` would be stored as.
-    pub(super) fn size(&mut self, raw: &[u8], element: Element, base: Option<&[u8]>) -> usize {
+    pub(super) fn size(
+        &mut self,
+        raw: &[u8],
+        element: Element,
+        against: Option<Against<'_>>,
+    ) -> usize {
         let mut out = std::mem::take(&mut self.trial);
-        let size = match self.encode(raw, element, base, &mut out) {
+        let size = match self.encode(raw, element, against, &mut out) {
             raw::ID => raw.len(),
             _ => out.len(),
         };
@@ -194,10 +234,23 @@ impl Encoder {
 
 /// True for the codecs that decode with a base alone.
 pub(super) fn needs_base(codec: u8) -> bool {
-    codec == delta::ID
+    matches!(codec, delta::ID | view::ID)
+}
+
+/// What a chunk may be coded against.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    /// The bytes of a base that belong to it.
+    pub(super) base: &'a [u8],
+    /// What is made of them; `None` for nothing.
+    pub(super) view: Option<&'a View>,
+    /// Where in its object the chunk begins.
+    pub(super) offset: u64,
 }
 
 pub(super) use raw::ID as RAW;
+pub use view::Format;
+pub(super) use view::{Conversion, Sample, View, factor};
 
 #[cfg(test)]
 mod measure;

@@ -1,14 +1,16 @@
 //! What an item's chunks are coded against: decided once for all of them, by samples.
 
+mod sample;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::ObjectId;
-use crate::base::id::CHUNK;
 
-use super::super::Shared;
-use super::super::codec::Encoder;
+use super::super::codec::{Against, Conversion, Encoder, Format, Sample, View, factor};
 use super::super::object::{Object, Tools};
-use super::super::writer::PutItem;
+use super::super::writer::{Numbers, PutItem};
+use super::super::{Element, Shared};
+use sample::{Piece, rows, samples};
 
 /// The longest chain of deltas that is written. Each object on the way costs time at every read, and bases further
 /// back are hardly worse: the difference grows with the logarithm of the steps between.
@@ -17,22 +19,55 @@ const HEIGHT: u8 = 4;
 /// No more objects than this are tried as bases of one item.
 const CANDIDATES: usize = 8;
 
-/// How many places of an item are sampled, and how many bytes of each.
-const SAMPLES: u64 = 4;
-const SAMPLE: usize = 32 << 10;
-
 /// A base is taken where it saves at least a tenth of what the item would be without one.
 const WORTH: (usize, usize) = (9, 10);
 
 /// What an item is coded against.
+#[derive(Default)]
 pub(super) struct Plan {
-    base: Option<Object>,
+    base: Option<Arc<Object>>,
+    view: Option<View>,
+    /// What all chunks share.
+    tables: Vec<u8>,
 }
 
 impl Plan {
-    /// The base, if there is one that helps.
-    pub(super) fn base(&self) -> Option<&Object> {
-        self.base.as_ref()
+    fn against(base: &Arc<Object>, view: Option<View>) -> Self {
+        Self {
+            base: Some(base.clone()),
+            view,
+            tables: Vec::new(),
+        }
+    }
+
+    /// Puts the base's bytes that belong to `len` bytes of the item from `offset` on into `out`; `None` where there
+    /// is no base, or none that can be read.
+    pub(super) fn read(
+        &self,
+        offset: u64,
+        len: usize,
+        tools: &mut Tools,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let base = self.base.as_ref()?;
+        let len = match &self.view {
+            Some(view) => view.conversion().base_len(len as u64) as usize,
+            None => len,
+        };
+        base.window(self.base_offset(offset), len, tools, out).ok()
+    }
+
+    /// Where in the base the bytes are that belong to those of the item from `offset` on.
+    pub(super) fn base_offset(&self, offset: u64) -> u64 {
+        match &self.view {
+            Some(view) => view.conversion().base_len(offset),
+            None => offset,
+        }
+    }
+
+    /// What is made of the base's bytes; `None` for nothing.
+    pub(super) fn view(&self) -> Option<&View> {
+        self.view.as_ref()
     }
 }
 
@@ -57,12 +92,13 @@ impl Plans {
         slot.get_or_insert_with(|| Arc::new(make())).clone()
     }
 
-    /// Drops the plan of an item; the id of its base.
-    pub(super) fn end(&self, item: usize) -> Option<ObjectId> {
+    /// Drops the plan of an item; the id of its base, and the tables that its chunks share.
+    pub(super) fn end(&self, item: usize) -> Option<(ObjectId, Vec<u8>)> {
         let mut slot = self.slots[item]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Some(slot.take()?.base()?.id())
+        let plan = slot.take()?;
+        Some((plan.base.as_ref()?.id(), plan.tables.clone()))
     }
 }
 
@@ -74,23 +110,29 @@ pub(super) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Looks for the best base of an item. What cannot be read is no base, and no error either: the item is then
-    /// stored as if it had no past.
+    /// Looks for the best base of an item, and for the best way to look at it. What cannot be read is no base, and
+    /// no error either: the item is then stored as if it had no past.
     pub(super) fn plan(&mut self, item: &PutItem<'_>) -> Plan {
-        let mut candidates = self.candidates(item);
-        let certain = candidates.len() == 1 && item.len <= CHUNK as u64;
-        let base = match certain {
-            // Coding it costs no more than sampling it.
-            true => candidates.pop(),
-            false => self.best(item, candidates),
+        let candidates = self.candidates(item);
+        if candidates.is_empty() {
+            return Plan::default();
+        }
+        let samples = samples(item);
+        let (plan, size) = self.best(item, &candidates, &samples);
+        let mut plan = match self.with_low_rank(item, &plan) {
+            Some(better) if self.size(item, &samples, &better) < Some(size) => better,
+            _ => plan,
         };
-        Plan { base }
+        if let Some(view) = &plan.view {
+            plan.tables = self.encoder.tables(view);
+        }
+        plan
     }
 
     /// The objects that may serve, each once. Where a chain would become too long, what its end is coded against
     /// stands for it.
-    fn candidates(&mut self, item: &PutItem<'_>) -> Vec<Object> {
-        let mut found: Vec<Object> = Vec::new();
+    fn candidates(&mut self, item: &PutItem<'_>) -> Vec<Arc<Object>> {
+        let mut found = Vec::new();
         let mut ids: Vec<ObjectId> = item.bases.iter().rev().copied().collect();
         let mut tried = Vec::new();
         while let Some(id) = ids.pop() {
@@ -102,7 +144,7 @@ impl Planner<'_> {
                 continue;
             };
             match object.height(self.tools) {
-                Ok(height) if height < HEIGHT => found.push(object),
+                Ok(height) if height < HEIGHT => found.push(Arc::new(object)),
                 Ok(_) => ids.extend(object.record().bases.iter().rev()),
                 Err(_) => {}
             }
@@ -113,61 +155,132 @@ impl Planner<'_> {
         found
     }
 
-    /// The candidate that makes samples of the item smallest, if that is worth it.
-    fn best(&mut self, item: &PutItem<'_>, candidates: Vec<Object>) -> Option<Object> {
-        if candidates.is_empty() {
-            return None;
-        }
-        let samples = samples(item);
+    /// The base and the conversion of it that make samples of the item smallest, if one is worth it; what they
+    /// shrink to.
+    fn best(
+        &mut self,
+        item: &PutItem<'_>,
+        candidates: &[Arc<Object>],
+        samples: &[Piece],
+    ) -> (Plan, usize) {
         let alone = samples
             .iter()
             .map(|(_, new)| self.encoder.size(new, item.element, None));
         let alone: usize = alone.sum();
-        let (mut best, mut least) = (None, alone / WORTH.1 * WORTH.0);
-        for candidate in candidates {
-            let size = self.size(item, &samples, &candidate);
-            if size.is_some_and(|size| size < least) {
-                (best, least) = (Some(candidate), size.unwrap_or(least));
+        let (mut best, mut least) = (Plan::default(), alone / WORTH.1 * WORTH.0);
+        for base in candidates {
+            for conversion in conversions(item, base.record().element) {
+                let view = match conversion {
+                    Some(conversion) => match self.fitted(base, conversion, samples) {
+                        Some(conversion) => Some(View::of(conversion)),
+                        None => continue,
+                    },
+                    None => None,
+                };
+                let plan = Plan::against(base, view);
+                match self.size(item, samples, &plan) {
+                    Some(size) if size < least => (best, least) = (plan, size),
+                    _ => {}
+                }
             }
         }
-        best
+        (best, least)
     }
 
-    /// What samples shrink to against a candidate.
-    fn size(
+    /// A conversion, with the factor that integers need.
+    fn fitted(
         &mut self,
-        item: &PutItem<'_>,
-        samples: &[(u64, Vec<u8>)],
-        candidate: &Object,
-    ) -> Option<usize> {
+        base: &Arc<Object>,
+        conversion: Conversion,
+        samples: &[Piece],
+    ) -> Option<Conversion> {
+        if conversion.to != Format::I8 {
+            return Some(conversion);
+        }
+        let plan = Plan::against(base, Some(View::of(conversion)));
+        let (mut new, mut old, mut window) = (Vec::new(), Vec::new(), Vec::new());
+        for (offset, bytes) in samples {
+            plan.read(*offset, bytes.len(), self.tools, &mut window)?;
+            new.extend(bytes.iter().take(window.len() / conversion.from.width()));
+            old.extend(&window);
+        }
+        let factor = factor(&new, &old, conversion.from)?;
+        Some(Conversion {
+            factor,
+            ..conversion
+        })
+    }
+
+    /// What samples shrink to with a plan; `None` where its base cannot be read.
+    fn size(&mut self, item: &PutItem<'_>, samples: &[Piece], plan: &Plan) -> Option<usize> {
         let mut base = Vec::new();
         let sizes = samples.iter().map(|(offset, new)| {
-            candidate
-                .window(*offset, new.len(), self.tools, &mut base)
-                .ok()?;
-            Some(self.encoder.size(new, item.element, Some(&base)))
+            plan.read(*offset, new.len(), self.tools, &mut base)?;
+            let against = Against {
+                base: &base,
+                view: plan.view(),
+                offset: *offset,
+            };
+            Some(self.encoder.size(new, item.element, Some(against)))
         });
         sizes.sum()
     }
+
+    /// A plan with a matrix of low rank added to its base, if one pays.
+    fn with_low_rank(&mut self, item: &PutItem<'_>, plan: &Plan) -> Option<Plan> {
+        let base = plan.base.as_ref()?;
+        let Numbers { format, columns } = item.numbers?;
+        let conversion = match plan.view() {
+            Some(view) => *view.conversion(),
+            None => same(format),
+        };
+        if format == Format::I8 {
+            return None;
+        }
+        let mut sample = Sample::new(columns, item.len / format.width() as u64)?;
+        let mut old = Vec::new();
+        let (pieces, most) = rows(item, format);
+        for (index, piece) in pieces.iter().enumerate() {
+            let (offset, new) = piece()?;
+            plan.read(offset, new.len(), self.tools, &mut old)?;
+            let most = most * (index + 1) / pieces.len();
+            sample.add(&conversion, &new, &old, offset, most);
+        }
+        let view = View::with_low_rank(conversion, &sample)?;
+        Some(Plan::against(base, Some(view)))
+    }
 }
 
-/// Bytes from all over an item, with their offsets in it: each from another chunk.
-fn samples(item: &PutItem<'_>) -> Vec<(u64, Vec<u8>)> {
-    let chunks = item.len.div_ceil(CHUNK as u64);
-    let count = chunks.min(SAMPLES);
-    let places = (0..count).map(|i| {
-        let chunk = (2 * i + 1) * chunks / (2 * count);
-        let start = chunk * CHUNK as u64;
-        let len = (item.len - start).min(CHUNK as u64);
-        let sample = len.min(SAMPLE as u64);
-        // Aligned to numbers of any width.
-        (start + (len - sample) / 2 / 8 * 8, sample as usize)
-    });
-    let read = places.filter_map(|(offset, len)| {
-        let mut bytes = vec![0; len];
-        let read = item.source.read_exact_at(&mut bytes, item.offset + offset);
-        // Who reads the chunk meets the error again, and reports it.
-        read.ok().map(|()| (offset, bytes))
-    });
-    read.collect()
+fn same(format: Format) -> Conversion {
+    Conversion {
+        from: format,
+        to: format,
+        factor: 1.0,
+    }
+}
+
+/// How an item's numbers may come from a base of such elements: `None` for just as they are.
+fn conversions(item: &PutItem<'_>, base: Element) -> Vec<Option<Conversion>> {
+    let plain = vec![None];
+    if base == item.element.storable() {
+        return plain;
+    }
+    let (Some(Numbers { format: to, .. }), Element::Number { width, float: true }) =
+        (item.numbers, base)
+    else {
+        return plain;
+    };
+    let from: &[Format] = match width {
+        2 => &[Format::Bf16, Format::F16],
+        4 => &[Format::F32],
+        _ => return plain,
+    };
+    from.iter()
+        .map(|from| {
+            Some(Conversion {
+                from: *from,
+                ..same(to)
+            })
+        })
+        .collect()
 }

@@ -139,7 +139,7 @@ impl<'a> Sequencer<'a> {
         };
         let mut record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
         if coded.base_offset.is_some() {
-            record.bases.extend(self.plans.end(item));
+            self.refer(&mut record, item);
         }
         let pack = self.output.current()?;
         pack.append(&coded.payload)?;
@@ -196,13 +196,21 @@ impl<'a> Sequencer<'a> {
             let mut record = self.record(item, id, len, growing.payload, body);
             record.values = growing.values;
             if growing.based {
-                record.bases.extend(self.plans.end(item));
+                self.refer(&mut record, item);
             }
             let end = self.output.current()?.end_object(&record)?;
             written = record.stored() + end;
         }
         self.put(item, id, written);
         Ok(())
+    }
+
+    /// Names what the chunks of an item are coded against.
+    fn refer(&self, record: &mut Record, item: usize) {
+        if let Some((base, tables)) = self.plans.end(item) {
+            record.bases.push(base);
+            record.tables = tables;
+        }
     }
 
     fn put(&mut self, item: usize, id: ObjectId, written: u64) {

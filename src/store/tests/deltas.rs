@@ -118,6 +118,55 @@ fn rows_appended_or_cut_off_cost_only_themselves() {
     holds(&sandbox.store(), &[first, longer, shorter]);
 }
 
+/// Puts one object of these numbers.
+fn put_numbers(store: &Store, bytes: &Vec<u8>, base: Option<&Vec<u8>>, numbers: Numbers) -> Put {
+    let mut writer = store.writer().expect("a writer");
+    let width = numbers.format.width() as u8;
+    let item = PutItem {
+        bases: base.map(|base| ObjectId::of(base)).into_iter().collect(),
+        numbers: Some(numbers),
+        ..item(bytes, Element::number(width, numbers.format != Format::I8))
+    };
+    let puts = writer.put_all(&[item], &Silent).expect("put");
+    writer.finish().expect("published");
+    puts[0]
+}
+
+#[test]
+fn steps_of_low_rank_cost_their_factors_and_casts_cost_nothing() {
+    const COLUMNS: usize = 500;
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let first = weights(2 * CHUNK + 4000, 1);
+    let moved = first
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .enumerate()
+        .map(|(i, bytes)| {
+            let (row, column) = (i / COLUMNS, i % COLUMNS);
+            let step = ((row * 7 % 97) as f32 - 48.0) * ((column * 13 % 89) as f32 - 44.0);
+            f32::from_le_bytes(*bytes) + step * 1e-6
+        });
+    let second: Vec<u8> = moved.flat_map(f32::to_le_bytes).collect();
+    let rounded = second.as_chunks::<4>().0.iter().map(|bytes| {
+        let bits = u32::from_le_bytes(*bytes);
+        ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+    });
+    let rounded: Vec<u8> = rounded.flat_map(u16::to_le_bytes).collect();
+    let numbers = |format, columns| Numbers { format, columns };
+    let columns = COLUMNS as u64;
+    put_numbers(&store, &first, None, numbers(Format::F32, columns));
+    let flat = Sandbox::new();
+    put_after(&flat.store(), &first, &[]);
+    let without = put_after(&flat.store(), &second, &[&first]).written;
+    let with = put_numbers(&store, &second, Some(&first), numbers(Format::F32, columns)).written;
+    assert!(with * 3 < without * 2, "{with} against {without}");
+    let cast = put_numbers(&store, &rounded, Some(&second), numbers(Format::Bf16, 0)).written;
+    assert!(cast < 500, "{cast}");
+    holds(&sandbox.store(), &[first, second, rounded]);
+}
+
 #[test]
 fn a_damaged_base_is_no_base() {
     let sandbox = Sandbox::new();

@@ -77,6 +77,7 @@ fn item(bytes: &Vec<u8>, element: Element) -> PutItem<'_> {
         element,
         expect: None,
         bases: Vec::new(),
+        numbers: None,
     }
 }
 

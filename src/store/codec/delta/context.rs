@@ -5,7 +5,7 @@
 //! most 16 intervals, each with a table.
 
 use super::super::CodecError;
-use super::block;
+use super::super::block;
 use super::table::{TABLES, Table};
 use crate::store::layout::Cursor;
 

@@ -2,14 +2,14 @@
 
 use std::marker::PhantomData;
 
+use super::super::block;
 use super::super::frame::Decompressor;
+use super::super::machine::{self, Machine, Work};
 use super::super::{CodecError, Decoder, Stored};
 use super::bits::{self, BitReader};
-use super::block;
 use super::context::Intervals;
 use super::groups::{self, BLOCK};
 use super::head::Head;
-use super::machine::{self, Machine, Work};
 use super::number::Word;
 use super::rans::TokenReader;
 use super::table::{Slot, Slots, TABLES, Table};

@@ -3,11 +3,11 @@
 use std::marker::PhantomData;
 
 use super::super::Encoder;
+use super::super::block;
+use super::super::machine::{self, Machine, Work};
 use super::bits::BitWriter;
-use super::block;
 use super::choose::Choice;
 use super::groups::{self, BLOCK};
-use super::machine::{self, Machine, Work};
 use super::merge::{Merger, PARTS};
 use super::number::Word;
 use super::rans;

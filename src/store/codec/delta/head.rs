@@ -1,7 +1,7 @@
 //! What a chunk says about itself before anything else.
 
 use super::super::CodecError;
-use super::block;
+use super::super::block;
 use super::groups::SMALLEST;
 use super::rans::LANES;
 use super::token::{FREQUENT, Scheme};

@@ -4,13 +4,13 @@
 //! 2^16; a decoder that finds it below takes the next word into its lower half, in the order of the tokens.
 
 use super::super::CodecError;
-use super::machine::{Machine, Work};
+use super::super::machine::{Machine, Work};
 use super::merge::PARTS;
 use super::table::{Slots, TABLES, Table};
 use super::token::TOKENS;
 
 /// The most states.
-pub(super) const LANES: usize = 32;
+pub(in super::super) const LANES: usize = 32;
 
 /// What every state is before the first token, seen from the encoder: after the last one, from the decoder.
 const START: u32 = 1 << 16;
@@ -120,7 +120,7 @@ fn advance(state: &mut u32, row: u16, slots: &Slots) -> u8 {
 
 /// One token of every state, and how many words they took, without a branch.
 #[inline(always)]
-pub(super) fn step(
+pub(in super::super) fn step(
     states: &mut [u32; LANES],
     rows: &[u16; LANES],
     slots: &Slots,
@@ -227,8 +227,8 @@ impl Work for Writing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::codec::delta::machine::Plain;
     use crate::store::codec::delta::table::{Counts, Slot};
+    use crate::store::codec::machine::Plain;
 
     fn tables() -> Vec<Table> {
         let spread: Counts = std::array::from_fn(|i| 1_000_000 >> (i % 20));

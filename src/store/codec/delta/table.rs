@@ -4,24 +4,24 @@ use super::super::CodecError;
 use super::token::TOKENS;
 use crate::store::layout::Cursor;
 
-use super::block;
+use super::super::block;
 
 /// A chunk has at most so many tables.
-pub(super) const TABLES: usize = 16;
+pub(in super::super) const TABLES: usize = 16;
 
-pub(super) type Counts = [u32; TOKENS];
+pub(in super::super) type Counts = [u32; TOKENS];
 
 /// The frequencies of one table: zero for tokens that do not occur.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Table(pub(super) [u16; TOKENS]);
+pub(in super::super) struct Table(pub(in super::super) [u16; TOKENS]);
 
 impl Table {
     /// The logarithm of what frequencies add up to.
-    pub(super) const BITS: u32 = 12;
-    pub(super) const SUM: u32 = 1 << Self::BITS;
+    pub(in super::super) const BITS: u32 = 12;
+    pub(in super::super) const SUM: u32 = 1 << Self::BITS;
 
     /// Frequencies near to `counts`, at least 1 for what was counted at all. Without counts, token 0 gets all.
-    pub(super) fn new(counts: &Counts) -> Self {
+    pub(in super::super) fn new(counts: &Counts) -> Self {
         let total: u32 = counts.iter().sum();
         let mut frequencies = [0u16; TOKENS];
         let most = (0..TOKENS)
@@ -54,7 +54,7 @@ impl Table {
 
     /// Appends how many tokens have a code, the token that gets what the others leave, and the codes of the
     /// frequencies.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(in super::super) fn write(&self, out: &mut Vec<u8>) {
         let count = self
             .0
             .iter()
@@ -74,7 +74,10 @@ impl Table {
     }
 
     /// The table at the front of `cursor`, for `tokens` (at most 128) tokens.
-    pub(super) fn read(cursor: &mut Cursor<'_>, tokens: usize) -> Result<Self, CodecError> {
+    pub(in super::super) fn read(
+        cursor: &mut Cursor<'_>,
+        tokens: usize,
+    ) -> Result<Self, CodecError> {
         let wrong = CodecError::Malformed("a table of a delta is malformed");
         let [count, rest] = cursor.array().ok_or(block::SHORT)?.map(usize::from);
         let codes = cursor.take(count).ok_or(block::SHORT)?;
@@ -101,7 +104,7 @@ impl Table {
     }
 
     /// Fills the slots of the table.
-    pub(super) fn fill(&self, slots: &mut [Slot]) {
+    pub(in super::super) fn fill(&self, slots: &mut [Slot]) {
         let mut rest = slots;
         for (token, frequency) in self.0.iter().enumerate() {
             let Some((run, after)) = rest.split_at_mut_checked(usize::from(*frequency)) else {
@@ -139,7 +142,7 @@ fn code_of(frequency: u16) -> u8 {
 
 /// What one residue of a state means: token, frequency, and how far into the token's range it lies.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Slot(u32);
+pub(in super::super) struct Slot(u32);
 
 impl Slot {
     fn new(token: u32, frequency: u32, bias: u32) -> Self {
@@ -147,23 +150,23 @@ impl Slot {
     }
 
     #[inline(always)]
-    pub(super) fn frequency(self) -> u32 {
+    pub(in super::super) fn frequency(self) -> u32 {
         self.0 >> 19
     }
 
     #[inline(always)]
-    pub(super) fn bias(self) -> u32 {
+    pub(in super::super) fn bias(self) -> u32 {
         self.0 >> 7 & 0xfff
     }
 
     #[inline(always)]
-    pub(super) fn token(self) -> u8 {
+    pub(in super::super) fn token(self) -> u8 {
         self.0 as u8 & 0x7f
     }
 }
 
 /// The slots of all tables of a chunk.
-pub(super) type Slots = [Slot; TABLES << Table::BITS];
+pub(in super::super) type Slots = [Slot; TABLES << Table::BITS];
 
 #[cfg(test)]
 mod tests {

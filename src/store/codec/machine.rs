@@ -1,7 +1,9 @@
 //! Work that is compiled twice: for any machine, and for one with wider vectors, where there is one.
 
-use super::rans;
-use super::table::Slots;
+use super::delta::{Slots, rans};
+
+/// Two numbers, whose products with two others are added in one instruction.
+pub(super) type Pair = [i16; 2];
 
 /// Instructions that a machine has.
 pub(super) trait Machine: Copy {
@@ -14,6 +16,17 @@ pub(super) trait Machine: Copy {
         words: &[u8; 2 * rans::LANES],
         tokens: &mut [u8; rans::LANES],
     ) -> usize;
+
+    /// Sets each sum to what the products of its column with `row` add up to. For each pair of `row`, `matrix` has
+    /// a pair for each of `columns` columns; the first sum is that of column `first`.
+    fn multiply(
+        self,
+        matrix: &[Pair],
+        columns: usize,
+        row: &[Pair],
+        first: usize,
+        sums: &mut [i32],
+    );
 }
 
 /// What any machine has.
@@ -31,6 +44,27 @@ impl Machine for Plain {
         tokens: &mut [u8; rans::LANES],
     ) -> usize {
         rans::step(states, rows, slots, words, tokens)
+    }
+
+    #[inline(always)]
+    fn multiply(
+        self,
+        matrix: &[Pair],
+        columns: usize,
+        row: &[Pair],
+        first: usize,
+        sums: &mut [i32],
+    ) {
+        sums.fill(0);
+        for (pair, line) in row.iter().zip(matrix.chunks_exact(columns.max(1))) {
+            let [a, b] = pair.map(i32::from);
+            let line = line.get(first..).unwrap_or_default();
+            for (sum, column) in sums.iter_mut().zip(line) {
+                let [x, y] = column.map(i32::from);
+                // Factors are bounded so that no sum leaves its range.
+                *sum = sum.wrapping_add(a * x + b * y);
+            }
+        }
     }
 }
 

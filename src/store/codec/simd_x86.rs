@@ -5,9 +5,9 @@
 
 use std::arch::x86_64::*;
 
-use super::machine::{Machine, Work};
-use super::rans::LANES;
-use super::table::{Slots, Table};
+use super::delta::rans::LANES;
+use super::delta::{Slots, Table};
+use super::machine::{Machine, Pair, Plain, Work};
 
 /// Proof that this machine has AVX2 and the bit instructions that came with it.
 #[derive(Clone, Copy)]
@@ -48,6 +48,49 @@ impl Machine for Avx2 {
         // SAFETY: `self` exists, so the features were detected.
         unsafe { step(states, rows, slots, words, tokens) }
     }
+
+    #[inline(always)]
+    fn multiply(
+        self,
+        matrix: &[Pair],
+        columns: usize,
+        row: &[Pair],
+        first: usize,
+        sums: &mut [i32],
+    ) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { multiply(matrix, columns, row, first, sums) }
+    }
+}
+
+/// How many sums are kept in registers at once.
+const SUMS: usize = 32;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn multiply(matrix: &[Pair], columns: usize, row: &[Pair], first: usize, sums: &mut [i32]) {
+    let lines = matrix.len() / columns.max(1);
+    let row = &row[..row.len().min(lines)];
+    let whole = sums.len().min(columns.saturating_sub(first)) / SUMS * SUMS;
+    for at in (0..whole).step_by(SUMS) {
+        let mut found = [_mm256_setzero_si256(); SUMS / 8];
+        for (index, pair) in row.iter().enumerate() {
+            let [a, b] = pair.map(|x| u32::from(x as u16));
+            let pairs = _mm256_set1_epi32((a | b << 16) as i32);
+            // SAFETY: `index` is one of the lines of the matrix, and 32 columns from `first + at` on are in a line.
+            let line = unsafe { matrix.as_ptr().add(index * columns + first + at) };
+            for (quarter, sum) in found.iter_mut().enumerate() {
+                // SAFETY: four times 8 columns of 4 bytes.
+                let columns = unsafe { _mm256_loadu_si256(line.add(8 * quarter).cast()) };
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(columns, pairs));
+            }
+        }
+        for (quarter, sum) in found.iter().enumerate() {
+            // SAFETY: four times 8 of the 32 sums from `at` on.
+            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(at + 8 * quarter).cast(), *sum) };
+        }
+    }
+    Plain.multiply(matrix, columns, row, first + whole, &mut sums[whole..]);
 }
 
 /// For each set of lanes that need a word: which of the next words each lane gets, four bits a lane.

@@ -1,7 +1,7 @@
 //! Short pieces of a payload: numbers of variable length, and side information as a block of bytes.
 
-use super::super::CodecError;
-use super::super::frame::{Compressor, Decompressor};
+use super::CodecError;
+use super::frame::{Compressor, Decompressor};
 use crate::store::layout::Cursor;
 
 /// How a block is stored.

@@ -1,0 +1,219 @@
+//! Codec 5: the delta codec, against what is computed from a base instead of the base itself.
+//!
+//! Two things are computed. The base in another number format: a tensor that is the rounding of a stored one, its
+//! widening or its quantisation has hardly any differences to that. And the base with a matrix of low rank added:
+//! training moves the weights of a matrix together, so that a few directions make up half of a step and more, and
+//! cost only what two narrow matrices cost. What the computed numbers miss, the differences say, so that the bytes
+//! are exact however a framework rounded.
+
+mod factors;
+mod fit;
+mod format;
+mod predict;
+mod project;
+mod quantise;
+
+use super::{Codec, CodecError, Decoder, Element, Encoder, Stored, block, delta};
+use crate::store::layout::Cursor;
+
+pub use format::Format;
+
+use factors::{Left, Right};
+use project::Projector;
+
+pub(in crate::store) use fit::Sample;
+pub(in crate::store) use quantise::factor;
+
+pub(super) const ID: u8 = 5;
+
+const UNKNOWN: CodecError = CodecError::Malformed("the view of a base is of a later day");
+
+/// From which numbers to which.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::store) struct Conversion {
+    /// The format of the base's numbers.
+    pub(in crate::store) from: Format,
+    /// The format of the numbers at hand.
+    pub(in crate::store) to: Format,
+    /// What numbers are multiplied with before they become integers; 1 for floats.
+    pub(in crate::store) factor: f32,
+}
+
+impl Conversion {
+    fn write(&self, low_rank: bool, out: &mut Vec<u8>) {
+        out.extend([self.from.code() | self.to.code() << 4, u8::from(low_rank)]);
+        if self.to == Format::I8 {
+            out.extend(self.factor.to_le_bytes());
+        }
+    }
+
+    /// The conversion at the front of `cursor`, and whether a matrix of low rank is added.
+    fn read(cursor: &mut Cursor<'_>) -> Result<(Self, bool), CodecError> {
+        let [formats, low_rank] = cursor.array().ok_or(block::SHORT)?;
+        let format = |code| Format::by_code(code).ok_or(UNKNOWN);
+        let (from, to) = (format(formats & 15)?, format(formats >> 4)?);
+        if low_rank > 1 {
+            return Err(UNKNOWN);
+        }
+        let factor = match to {
+            Format::I8 => f32::from_le_bytes(cursor.array().ok_or(block::SHORT)?),
+            _ => 1.0,
+        };
+        Ok((Self { from, to, factor }, low_rank == 1))
+    }
+
+    /// How many bytes of the base belong to `len` bytes.
+    pub(in crate::store) fn base_len(&self, len: u64) -> u64 {
+        len / self.to.width() as u64 * self.from.width() as u64
+    }
+}
+
+/// How an encoder looks at a base, the same for all chunks of an object.
+pub(in crate::store) struct View {
+    conversion: Conversion,
+    /// A matrix of low rank to be added, and what finds its other half for each chunk.
+    low_rank: Option<(Right, Projector)>,
+}
+
+impl View {
+    /// The base's numbers in another format.
+    pub(in crate::store) fn of(conversion: Conversion) -> Self {
+        Self {
+            conversion,
+            low_rank: None,
+        }
+    }
+
+    /// The same with a matrix of low rank added, if samples say that this may pay.
+    pub(in crate::store) fn with_low_rank(conversion: Conversion, sample: &Sample) -> Option<Self> {
+        let right = fit::fit(sample)?;
+        let projector = Projector::new(&right);
+        Some(Self {
+            conversion,
+            low_rank: Some((right, projector)),
+        })
+    }
+
+    pub(in crate::store) fn conversion(&self) -> &Conversion {
+        &self.conversion
+    }
+}
+
+/// What one thread needs for views.
+#[derive(Default)]
+pub(super) struct Viewing {
+    /// The factors that were read last, and the tables that they were read from.
+    right: Option<(Vec<u8>, Right)>,
+    left: Left,
+    /// What was computed.
+    seen: Vec<u8>,
+}
+
+/// The shared tables of an object that is coded with this view.
+pub(super) fn tables(view: &View, tools: &mut Encoder) -> Vec<u8> {
+    let mut tables = Vec::new();
+    if let Some((right, _)) = &view.low_rank {
+        right.write(&mut tools.frames, &mut tables);
+    }
+    tables
+}
+
+/// Appends `raw`, the bytes of an object from `offset` on, as differences to what `view` makes of `base`.
+pub(super) fn encode(
+    raw: &[u8],
+    base: &[u8],
+    view: &View,
+    offset: u64,
+    tools: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
+    let conversion = &view.conversion;
+    conversion.write(view.low_rank.is_some(), out);
+    let mut viewing = std::mem::take(&mut tools.view);
+    let Viewing { left, seen, .. } = &mut viewing;
+    let factors = match &view.low_rank {
+        Some((right, projector)) => {
+            let first = offset / conversion.to.width() as u64 % right.columns() as u64;
+            project::project(projector, conversion, raw, base, first as usize, left);
+            left.write(&mut tools.frames, out);
+            Some((right, &*left))
+        }
+        None => None,
+    };
+    predict::predict(conversion, base, factors, raw.len(), seen);
+    let width = conversion.to.width() as u8;
+    delta::encode(raw, seen, width, conversion.to != Format::I8, tools, out);
+    tools.view = viewing;
+}
+
+pub(super) struct Views;
+
+impl Codec for Views {
+    fn id(&self) -> u8 {
+        ID
+    }
+
+    fn name(&self) -> &'static str {
+        "view"
+    }
+
+    fn base_len(&self, payload: &[u8], len: usize) -> Result<usize, CodecError> {
+        let (conversion, _) = Conversion::read(&mut Cursor(payload))?;
+        Ok(conversion.base_len(len as u64) as usize)
+    }
+
+    fn decode(
+        &self,
+        chunk: &Stored<'_>,
+        tools: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<(), CodecError> {
+        let mut viewing = std::mem::take(&mut tools.view);
+        let done = decode(chunk, &mut viewing, tools, out);
+        tools.view = viewing;
+        done
+    }
+}
+
+fn decode(
+    chunk: &Stored<'_>,
+    viewing: &mut Viewing,
+    tools: &mut Decoder,
+    out: &mut [u8],
+) -> Result<(), CodecError> {
+    let mut cursor = Cursor(chunk.payload);
+    let (conversion, low_rank) = Conversion::read(&mut cursor)?;
+    let element = Element::number(conversion.to.width() as u8, conversion.to != Format::I8);
+    if chunk.element != element {
+        return Err(CodecError::Malformed(
+            "a view has other elements than its object",
+        ));
+    }
+    let Viewing { right, left, seen } = viewing;
+    let factors = match low_rank {
+        true => {
+            let known = right.take().filter(|(tables, _)| tables == chunk.tables);
+            let (_, right) = right.insert(match known {
+                Some(known) => known,
+                None => (
+                    chunk.tables.to_vec(),
+                    Right::read(chunk.tables, &mut tools.frames)?,
+                ),
+            });
+            let numbers = out.len() / conversion.to.width();
+            left.read(right, numbers, &mut cursor, &mut tools.frames)?;
+            Some((&*right, &*left))
+        }
+        false => None,
+    };
+    predict::predict(&conversion, chunk.base, factors, out.len(), seen);
+    let rest = Stored {
+        payload: cursor.0,
+        base: seen,
+        ..*chunk
+    };
+    delta::Delta.decode(&rest, tools, out)
+}
+
+#[cfg(test)]
+mod tests;
