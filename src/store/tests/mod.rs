@@ -4,6 +4,8 @@ mod bases;
 mod copies;
 mod crash;
 mod damage;
+mod gc;
+mod gc_beside;
 mod many;
 mod put;
 
