@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use mvc::base::Fs;
 use mvc::base::progress::Silent;
-use mvc::ops::{Result, Workspace, add, checkout, commit, restore, status, track, verify};
+use mvc::ops::{Result, Workspace, add, checkout, commit, gc, restore, status, track, verify};
 
 use crate::support::{Disk, Sandbox, seeded};
 
@@ -44,7 +44,45 @@ fn in_git() -> Sandbox {
     sandbox
 }
 
-const STORIES: [Story; 6] = [
+/// A pack that nothing needs, one of which a part is needed, and something old in the trash.
+fn littered() -> Sandbox {
+    let sandbox = Sandbox::three();
+    let lose = |branch: &str| {
+        sandbox.git(&["branch", "--quiet", "-D", branch]).ok();
+        let all = [
+            "reflog",
+            "expire",
+            "--expire=all",
+            "--expire-unreachable=all",
+            "--all",
+        ];
+        sandbox.git(&all).ok();
+        let _ = std::fs::remove_file(sandbox.path(".git/ORIG_HEAD"));
+    };
+    let side = |branch: &str, files: &[(&str, u64)]| {
+        sandbox.git(&["switch", "--quiet", "-c", branch]).ok();
+        files
+            .iter()
+            .for_each(|(name, seed)| sandbox.write(name, seeded(*seed)));
+        sandbox.mvc(&["commit", "-m", branch]).ok();
+        sandbox.mvc(&["checkout", "main"]).ok();
+    };
+    side("a", &[("model.safetensors", 4)]);
+    lose("a");
+    sandbox
+        .mvc(&["gc", "--prune", "--grace", "0"])
+        .ok()
+        .prints("put 1 pack");
+    side("b", &[("model.safetensors", 5)]);
+    side("c", &[("model.safetensors", 6), ("other.safetensors", 7)]);
+    sandbox.write("other.safetensors", seeded(7));
+    sandbox.mvc(&["commit", "-m", "other"]).ok();
+    lose("b");
+    lose("c");
+    sandbox
+}
+
+const STORIES: [Story; 7] = [
     Story {
         name: "add",
         before: dirty,
@@ -132,6 +170,20 @@ const STORIES: [Story; 6] = [
         during: &[9],
         after: 9,
         clean: false,
+    },
+    Story {
+        name: "gc",
+        before: littered,
+        act: |ws| {
+            let options = gc::Options {
+                prune: true,
+                grace: std::time::Duration::ZERO,
+            };
+            gc::run(ws, &options, &Silent).map(drop)
+        },
+        during: &[3],
+        after: 3,
+        clean: true,
     },
 ];
 
@@ -240,6 +292,11 @@ fn restore_survives_every_fault() {
 #[test]
 fn taking_over_survives_every_fault() {
     every_point(&STORIES[5]);
+}
+
+#[test]
+fn gc_survives_every_fault() {
+    every_point(&STORIES[6]);
 }
 
 #[test]

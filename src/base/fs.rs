@@ -39,6 +39,8 @@ pub enum Op {
     Unlink,
     /// Make a folder's entries durable.
     SyncDir,
+    /// Give a file the time of now.
+    Touch,
 }
 
 impl std::fmt::Display for Op {
@@ -52,6 +54,7 @@ impl std::fmt::Display for Op {
             Op::Rename => "rename a finished file to",
             Op::Unlink => "remove",
             Op::SyncDir => "sync the folder",
+            Op::Touch => "set the time of",
         })
     }
 }
@@ -221,6 +224,12 @@ impl Fs {
     /// Renames a file that is complete and synced.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.call(Op::Rename, to, || std::fs::rename(from, to))
+    }
+
+    /// Makes a file one that was written now.
+    pub fn touch(&self, path: &Path) -> Result<()> {
+        let now = std::time::SystemTime::now();
+        self.call(Op::Touch, path, || File::open(path)?.set_modified(now))
     }
 
     /// Makes renames and removals in a folder durable.

@@ -208,6 +208,11 @@ pub fn store(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let mut report = Report::default();
+    if paths.is_empty() {
+        return Ok(report);
+    }
+    // What is found in the store has to be there still when a sidecar names it.
+    let _hold = ws.store().hold()?;
     let state = ws.state()?;
     let mut writer: Option<Writer> = None;
     let mut pending: Vec<Pending> = Vec::new();

@@ -21,6 +21,7 @@ pub mod diff;
 pub mod du;
 pub mod error;
 pub mod eval;
+pub mod gc;
 pub mod hook;
 pub mod hooks;
 pub mod init;

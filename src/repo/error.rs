@@ -113,6 +113,29 @@ pub enum RepoError {
         /// How deep folders are followed.
         limit: usize,
     },
+    /// This clone lacks history, and the question is about all of it.
+    #[error("this clone lacks a part of its history, so that nobody can tell what that needs")]
+    Shallow,
+    /// A ref says neither a commit nor another ref.
+    #[error("the ref {} is broken", printable(&path.display().to_string()))]
+    BrokenRef {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A work tree of this repository is not where it should be.
+    #[error("the work tree {} is not there, so that nobody can tell what it needs", printable(&root.display().to_string()))]
+    NoWorkTree {
+        /// Where it should be.
+        root: PathBuf,
+    },
+    /// Something leads to what is not there or not as it should be.
+    #[error("cannot follow {}", printable(of))]
+    Following {
+        /// What leads there.
+        of: String,
+        /// What is wrong there.
+        source: Box<RepoError>,
+    },
     /// Git's own files cannot be read.
     #[error("cannot read {what}")]
     Read {
@@ -155,8 +178,9 @@ impl Failure for RepoError {
             Self::NoRevision { .. } | Self::NotACommit { .. } | Self::Unborn { .. } => {
                 Kind::NotFound
             }
-            Self::NoObject { .. } => Kind::Missing,
-            Self::Damaged { .. } | Self::Read { .. } => Kind::Damaged,
+            Self::NoObject { .. } | Self::Shallow | Self::NoWorkTree { .. } => Kind::Missing,
+            Self::Damaged { .. } | Self::Read { .. } | Self::BrokenRef { .. } => Kind::Damaged,
+            Self::Following { source, .. } => source.kind(),
             Self::TooLong { .. } | Self::Path { .. } | Self::Twice { .. } | Self::Deep { .. } => {
                 Kind::BadInput
             }
@@ -179,7 +203,16 @@ impl Failure for RepoError {
             Self::NoObject { .. } => {
                 Some("`git fetch --refetch` brings what a partial clone left out; `git fsck` lists damage".into())
             }
-            Self::Damaged { .. } | Self::Read { .. } => Some("`git fsck` lists what is damaged".into()),
+            Self::Damaged { .. } | Self::Read { .. } | Self::BrokenRef { .. } => {
+                Some("`git fsck` lists what is damaged".into())
+            }
+            Self::Shallow => Some("`git fetch --unshallow` brings it".into()),
+            Self::NoWorkTree { .. } => Some(
+                "make its disk available, or let it go: `git worktree prune` (and before, if it is locked, `git \
+                 worktree unlock`)"
+                    .into(),
+            ),
+            Self::Following { source, .. } => source.hint(),
             Self::Unsupported(_)
             | Self::Untrusted { .. }
             | Self::NotACommit { .. }

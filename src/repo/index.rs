@@ -1,5 +1,7 @@
 //! The index: what git would commit.
 
+use std::path::Path;
+
 use gix::bstr::ByteSlice;
 use gix::index::entry::Flags;
 
@@ -36,8 +38,17 @@ impl Repo {
 
     /// The files in the index whose paths `keep` picks.
     pub fn index_where(&self, keep: &dyn Fn(&str) -> bool) -> Result<Vec<IndexFile>> {
+        self.index_at(self.index_path(), keep)
+    }
+
+    /// The files in an index of this repository, such as another work tree's, whose paths `keep` picks.
+    pub(super) fn index_at(
+        &self,
+        path: &Path,
+        keep: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<IndexFile>> {
         let options = gix::index::decode::Options::default();
-        let path = self.index_path().to_owned();
+        let path = path.to_owned();
         let what = format!("the index {}", path.display());
         let index =
             gix::index::File::at_or_default(path, self.object_format().git(), false, options)

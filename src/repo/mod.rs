@@ -22,6 +22,7 @@ mod id;
 mod index;
 mod refs;
 mod revision;
+mod roots;
 #[cfg(test)]
 mod sandbox;
 mod state;
@@ -39,5 +40,6 @@ pub use history::{CommitInfo, Log, LogOptions, Person, Time};
 pub use id::{BlobId, CommitId, ObjectFormat};
 pub use index::IndexFile;
 pub use refs::{Branch, Head, Label, LabelKind, Tag};
+pub use roots::{NamedFile, Roots, WorkTree};
 pub use state::InProgress;
 pub use tree::TreeFile;

@@ -129,7 +129,11 @@ impl Failure for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { .. } => {
-                Some("fetch it from where this version was made, then run the command again".into())
+                Some(
+                    "fetch it from where this version was made, or bring it back with `mvc gc --restore-trash` if gc \
+                     took it away; then run the command again"
+                        .into(),
+                )
             }
             Self::Damaged { .. } | Self::Pack { .. } => {
                 Some("`mvc verify --all` lists everything that is damaged".into())

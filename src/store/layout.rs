@@ -30,6 +30,11 @@ pub(super) fn tmp(dir: &Path) -> PathBuf {
     dir.join("tmp")
 }
 
+/// Where gc puts packs that nobody needs, in a folder named for the time.
+pub(super) fn trash(dir: &Path) -> PathBuf {
+    dir.join("trash")
+}
+
 /// The lock that writers share and that gc holds alone.
 pub(super) fn lock(dir: &Path) -> PathBuf {
     dir.join("lock")

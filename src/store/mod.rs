@@ -4,6 +4,7 @@
 //! <common git dir>/mvc/packs/<hash>.pack   chunks and records of many objects; written once
 //!                      packs/<hash>.idx    where each object's record lies
 //!                      tmp/                packs on their way
+//!                      trash/<time>/       packs that gc put aside
 //!                      lock                shared by writers, held alone by gc
 //! ```
 //!
@@ -20,7 +21,9 @@ mod checksum;
 mod codec;
 mod copy;
 mod error;
+mod gc;
 mod hash;
+mod hold;
 mod layout;
 mod object;
 mod pack;
@@ -44,7 +47,9 @@ use crate::base::{Fs, ObjectId, Progress, ReadAt};
 pub use codec::{CodecError, Format};
 pub use copy::{CopyOut, Failed};
 pub use error::{Flaw, Result, StoreError};
+pub use gc::{Alone, Amount, Collected, Collection, Fate, PackFate, Plan, Trash};
 pub use hash::{Span, hash_all};
+pub use hold::Hold;
 pub use object::Object;
 pub use usage::{StoredSize, Usage};
 pub use verify::{Checked, Damage};
@@ -145,6 +150,12 @@ impl Store {
             });
         }
         object.read_all()
+    }
+
+    /// Keeps every object where it is until the hold is dropped. Whoever makes something that names objects takes it
+    /// before looking for what is known, and drops it when what names them is durable.
+    pub fn hold(&self) -> Result<Hold> {
+        Hold::shared(&self.shared)
     }
 
     /// Starts writing. Takes the store's lock, shared with other writers, until it is dropped or finished.

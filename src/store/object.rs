@@ -230,6 +230,7 @@ impl Object {
             },
         };
         let packs = &self.shared.packs;
+        packs.after(&failure);
         let copy = packs.first_good(&self.record.id, |pack, entry| {
             let other = learned.flatten().is_some_and(|good| good != pack.name);
             if pack.name == self.pack.name || other {

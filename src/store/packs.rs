@@ -16,6 +16,9 @@ use super::pack::{Entry, Handles, Pack};
 /// A folder that changed less than this ago may change again without its time telling.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// So often packs are listed again for one answer: gc may take away one after the other.
+const PATIENCE: u32 = 16;
+
 /// The packs of a store, as last listed.
 #[derive(Debug)]
 pub(super) struct Packs {
@@ -123,33 +126,43 @@ impl Packs {
         Ok((found, unusable))
     }
 
-    /// Runs `act`, and once more after listing again if it says `None`, or if a pack was removed meanwhile.
+    /// Runs `act`, once more after listing again if it says `None`, and as often as packs are taken away meanwhile.
     fn twice<T>(
         &self,
         force: bool,
         mut act: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        match act() {
-            Ok(None) => match self.refresh(force)? {
-                true => act(),
-                false => Ok(None),
-            },
-            Err(e) if is_gone(&e) => {
-                self.refresh(true)?;
-                act()
+        let mut listed = false;
+        for _ in 0..PATIENCE {
+            match act() {
+                Ok(None) if !listed && self.refresh(force)? => listed = true,
+                Err(e) if is_gone(&e) => {
+                    self.refresh(true)?;
+                    listed = true;
+                }
+                done => return done,
             }
-            done => done,
         }
+        act()
     }
 
     pub(super) fn contains(&self, id: &ObjectId) -> Result<bool> {
-        let found = self.twice(false, || Ok(self.listed_has(id)?.then_some(())))?;
+        let found = self.twice(false, || self.listed(id))?;
         Ok(found.is_some())
     }
 
-    /// True if a pack has it that was listed before; does not list again.
-    pub(super) fn listed_has(&self, id: &ObjectId) -> Result<bool> {
-        Ok(!self.scan(id, true)?.0.is_empty())
+    /// A pack that has it and was listed before; does not list again.
+    pub(super) fn listed(&self, id: &ObjectId) -> Result<Option<Arc<Pack>>> {
+        Ok(self.scan(id, true)?.0.pop().map(|(pack, _)| pack))
+    }
+
+    /// Lists again where this is the error of a pack that gc took away under a reader: whoever looks for another
+    /// copy then finds the one that gc left.
+    pub(super) fn after(&self, error: &StoreError) {
+        if is_gone(error) {
+            // What cannot be listed is told by the search that follows.
+            let _ = self.refresh(true);
+        }
     }
 
     /// Calls `open` with each place where the object lies until one is good; the first failure otherwise.
@@ -203,6 +216,6 @@ impl Packs {
 }
 
 /// True for the error of a pack that was listed and is there no more.
-fn is_gone(error: &StoreError) -> bool {
+pub(super) fn is_gone(error: &StoreError) -> bool {
     matches!(error, StoreError::Fs(e) if e.io().kind() == io::ErrorKind::NotFound)
 }

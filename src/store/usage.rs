@@ -9,6 +9,7 @@ use super::Shared;
 use super::codec;
 use super::error::{Result, StoreError};
 use super::object::{Object, Tools};
+use super::packs::is_gone;
 use super::record::Body;
 
 /// What a store holds. An object that lies in two packs counts twice, as it does on the disk.
@@ -56,6 +57,8 @@ pub(super) fn usage(shared: &Shared) -> Result<Usage> {
             }
             // What cannot be listed still takes its room; `verify` is for saying that it is damaged.
             Err(StoreError::Pack { .. } | StoreError::Unsupported { .. }) => {}
+            // Taken away since it was listed.
+            Err(e) if is_gone(&e) => usage.packs -= 1,
             Err(e) => return Err(e),
         }
     }

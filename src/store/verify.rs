@@ -15,6 +15,7 @@ use super::error::{Flaw, Result, StoreError};
 use super::layout::{self, PACK_MAGIC, Unusable, check_header};
 use super::object::{Object, Tools};
 use super::pack::{Entry, Handle, Pack, Problem, Table, read_footer};
+use super::packs::is_gone;
 use super::parallel::{Numbering, for_each};
 use super::record::Body;
 
@@ -76,6 +77,8 @@ impl Found {
             StoreError::Damaged { id: of, flaw, .. } if *of == id => {
                 self.add(pack, Some(id), flaw);
             }
+            // Removed since it was listed.
+            error if is_gone(error) => {}
             // Of something that this object needs.
             error => self.add(pack, Some(id), error),
         }

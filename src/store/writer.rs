@@ -1,25 +1,25 @@
 //! Putting objects into the store.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::base::fs::Fs;
 use crate::base::id::CHUNK;
-use crate::base::lock::{Lock, Mode};
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress, ReadAt};
 
 use super::error::{Result, StoreError};
 use super::hash::{self, Span};
-use super::pack::{PackWriter, Sealed};
+use super::hold::Hold;
+use super::pack::{Pack, PackWriter, Sealed};
 use super::parallel::for_each;
 use super::{Element, Format, Shared, Store, layout, pipeline, sound};
 
 /// A pack that is longer takes no further object.
-const PACK: u64 = 256 << 20;
-/// How long a writer waits for gc.
-const WAIT: Duration = Duration::from_secs(30);
+pub(super) const PACK: u64 = 256 << 20;
+/// A pack that was written or found useful less than this ago is as good as new.
+const FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// One object to put.
 pub struct PutItem<'a> {
@@ -88,25 +88,18 @@ pub struct Writer {
     known: Known,
     output: Output,
     failed: bool,
-    _lock: Lock,
+    _hold: Hold,
 }
 
 impl Writer {
     pub(super) fn start(store: Store) -> Result<Self> {
+        let hold = Hold::shared(&store.shared)?;
         let (fs, dir) = (&store.shared.fs, &store.shared.dir);
-        if !dir.is_dir() {
-            fs.create_dir_all(dir)?;
-            if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-                fs.sync_dir(parent)?;
-            }
-        }
-        let lock = Lock::take(&layout::lock(dir), Mode::Shared, WAIT)?;
-        // Until the lock was ours, gc may have removed packs whose objects must not count as known.
-        store.shared.packs.refresh(true)?;
         Ok(Self {
             known: Known {
                 store: store.clone(),
                 new: RwLock::default(),
+                used: Mutex::default(),
             },
             output: Output {
                 fs: fs.clone(),
@@ -117,7 +110,7 @@ impl Writer {
             },
             store,
             failed: false,
-            _lock: lock,
+            _hold: hold,
         })
     }
 
@@ -233,6 +226,7 @@ impl Writer {
         if self.failed {
             return Err(StoreError::Aborted);
         }
+        self.known.freshen();
         self.output.seal()?;
         let mut written = Written::default();
         if self.output.sealed.is_empty() {
@@ -269,6 +263,8 @@ impl Writer {
 pub(super) struct Known {
     store: Store,
     new: RwLock<HashSet<ObjectId>>,
+    /// The packs that objects were found in.
+    used: Mutex<HashMap<ObjectId, Arc<Pack>>>,
 }
 
 impl Known {
@@ -286,7 +282,32 @@ impl Known {
         // As of the writer's start: what others publish meanwhile is at worst stored twice, while asking the
         // disk for every new object would cost more than most of them do.
         let shared = &self.store.shared;
-        Ok(own || (shared.packs.listed_has(id)? && sound::is_sound(shared, id)))
+        if own {
+            return Ok(true);
+        }
+        let Some(pack) = shared.packs.listed(id)? else {
+            return Ok(false);
+        };
+        let sound = sound::is_sound(shared, id);
+        if sound {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.entry(pack.name).or_insert(pack);
+        }
+        Ok(sound)
+    }
+
+    /// Packs whose objects are wanted anew are young again to gc, as if they were written now. It is a second net
+    /// below the lock, for a file system that does not keep locks; where it fails, as on the pack of another user,
+    /// nothing is wrong.
+    fn freshen(&self) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        for pack in used.values() {
+            let modified = pack.path.metadata().and_then(|stat| stat.modified());
+            let age = modified.ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > FRESH) {
+                let _ = self.store.shared.fs.touch(&pack.path);
+            }
+        }
     }
 
     /// Adds an object that is about to be written; false if this writer has it already.

@@ -233,7 +233,7 @@ fn what_is_missing_is_listed_and_the_rest_restored() {
 warning: a.safetensors: 9 objects not in the store: conv1.bias, conv1.weight, conv2.bias, conv2.weight, fc1.bias and 3 more
 error: 1 weights file could not be restored
 
-hint: copy the folder .git/mvc of a repository that has the objects, then `mvc restore .`
+hint: copy the folder .git/mvc of a repository that has the objects, or `mvc gc --restore-trash` if gc took them away; then `mvc restore .`
 
 "#]]);
     assert!(!sandbox.has("a.safetensors"));

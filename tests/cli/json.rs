@@ -45,6 +45,9 @@ fn every_report_is_json_with_a_schema() {
     check(&["verify"]);
     check(&["verify", "--all"]);
     check(&["du"]);
+    check(&["gc"]);
+    check(&["gc", "--prune"]);
+    check(&["gc", "--restore-trash"]);
     check(&["hooks", "install"]);
     check(&["hooks", "status"]);
     check(&["hooks", "uninstall"]);

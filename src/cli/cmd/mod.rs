@@ -11,6 +11,7 @@ pub(super) mod diff;
 pub(super) mod du;
 pub(super) mod eval;
 pub(super) mod eval_worker;
+pub(super) mod gc;
 pub(super) mod hook;
 pub(super) mod hooks;
 pub(super) mod init;

@@ -80,7 +80,11 @@ impl Failure for Incomplete {
         match self.kind() {
             Kind::Damaged => Some("`mvc verify --all` lists all damage and what it affects".into()),
             Kind::Missing => {
-                Some("copy the folder .git/mvc of a repository that has the objects, then `mvc restore .`".into())
+                Some(
+                    "copy the folder .git/mvc of a repository that has the objects, or `mvc gc --restore-trash` if gc \
+                     took them away; then `mvc restore .`"
+                        .into(),
+                )
             }
             _ => None,
         }

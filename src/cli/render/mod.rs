@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod eval;
 pub(crate) mod files;
+pub(crate) mod gc;
 pub(crate) mod history;
 pub mod number;
 pub(crate) mod refs;

@@ -50,6 +50,23 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// A length of time in its largest whole unit: `2 weeks`, `36 hours`, `0 seconds`.
+pub fn time(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (604_800, "week"),
+        (86_400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+    ];
+    // Two of the larger unit at least, or a whole number of it: 36 hours are not 1 day.
+    let fits = |(unit, _): &&(u64, &str)| {
+        seconds >= 2 * unit || (seconds > 0 && seconds.is_multiple_of(*unit))
+    };
+    let (unit, noun) = UNITS.iter().find(fits).copied().unwrap_or((1, "second"));
+    let number = usize::try_from(seconds / unit).unwrap_or(usize::MAX);
+    crate::base::text::count(number, noun)
+}
+
 /// A cosine, to six digits after the point. Only what is 1 is `1`.
 pub fn cosine(number: f64) -> String {
     match number {
@@ -86,6 +103,22 @@ fn trimmed_exponent(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_read_well() {
+        let week = 604_800;
+        for (seconds, text) in [
+            (0, "0 seconds"),
+            (60, "1 minute"),
+            (119, "119 seconds"),
+            (36 * 3600, "36 hours"),
+            (week, "1 week"),
+            (week + 1, "7 days"),
+            (2 * week + 99, "2 weeks"),
+        ] {
+            assert_eq!(time(seconds), text);
+        }
+    }
 
     #[test]
     fn counts_have_separators() {

@@ -4,6 +4,7 @@ mod changing;
 mod files;
 mod finding;
 mod history;
+mod roots;
 
 use std::path::Path;
 

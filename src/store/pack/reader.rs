@@ -153,6 +153,20 @@ impl Pack {
         }
     }
 
+    /// Every object of this pack, in order of the ids.
+    pub(in crate::store) fn entries(&self, handles: &Handles) -> Result<Vec<Entry>> {
+        let table = match self.table(handles)? {
+            Ok(table) => table,
+            Err(why) => return Err(self.unusable(&why)),
+        };
+        let of = |table: &Table| table.entries(&*self.open(handles, table.which)?);
+        let entries = match of(table) {
+            Err(_) if table.which == Which::Index => self.own(handles).and_then(of),
+            entries => entries,
+        };
+        entries.map_err(|problem| self.failed(problem))
+    }
+
     /// Reads and proves a record.
     pub(in crate::store) fn record(&self, handles: &Handles, entry: &Entry) -> Result<Record> {
         let bytes = self.read(handles, entry.id, entry.offset, entry.len as usize)?;

@@ -7,7 +7,7 @@ use super::bases::{Handmade, XOR, against, publish};
 use super::*;
 
 /// Stored as it is.
-fn raw(bytes: &[u8]) -> Handmade {
+pub(super) fn raw(bytes: &[u8]) -> Handmade {
     let (mut record, stored) = against(bytes, b"", 0, RAW);
     record.bases.clear();
     if let Body::Chunks(chunks) = &mut record.body {

@@ -7,10 +7,10 @@ use super::*;
 use crate::base::fs::{Faults, Op};
 
 /// Fails call number `at`, alone or with all that follow, as for a killed process.
-struct Faulty {
-    at: usize,
-    dead: bool,
-    seen: Mutex<Vec<Op>>,
+pub(super) struct Faulty {
+    pub(super) at: usize,
+    pub(super) dead: bool,
+    pub(super) seen: Mutex<Vec<Op>>,
 }
 
 impl Faults for Faulty {

@@ -5,6 +5,8 @@ mod copies;
 mod crash;
 mod damage;
 mod deltas;
+mod gc;
+mod gc_beside;
 mod many;
 mod put;
 

@@ -1,0 +1,143 @@
+//! `mvc gc`: room again, from what no version, no reflog and no work tree needs any more.
+//!
+//! What is needed is asked twice: beside writers, for the plan and the copying, and once more when the store is held
+//! alone, just before anything is put aside. Whoever stores objects holds the lock until their sidecar lies in a work
+//! tree, so that the second look sees it.
+
+mod lost;
+mod needed;
+mod sidecars;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::error::Result;
+use super::workspace::Workspace;
+use crate::base::{ObjectId, Progress};
+pub use crate::store::{Amount, Fate, PackFate, Trash};
+
+pub use lost::Lost;
+use needed::Needed;
+pub use needed::Unreadable;
+
+/// How long packs are left alone, and how long they lie in the trash, unless something else is asked for.
+pub const GRACE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// What `gc` is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether anything is done; otherwise it is only said.
+    pub prune: bool,
+    /// The grace time.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prune: false,
+            grace: GRACE,
+        }
+    }
+}
+
+/// What `gc` found, and did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Whether anything was done.
+    pub pruned: bool,
+    /// The grace time, in seconds.
+    pub grace: u64,
+    /// Commits that were looked at.
+    pub commits: u64,
+    /// Distinct sidecars that something leads to.
+    pub sidecars: usize,
+    /// Objects that are needed and there.
+    pub needed: u64,
+    /// Their bytes, raw.
+    pub raw: u64,
+    /// Objects that are needed and not there.
+    pub missing: usize,
+    /// How many of those lie in the trash, from which `prune` brings them back.
+    pub in_trash: usize,
+    /// Objects that are needed and damaged; what holds them stays.
+    pub damaged: Vec<ObjectId>,
+    /// Sidecars that no mvc can read; everything that has a name in them stays.
+    pub unreadable: Vec<Unreadable>,
+    /// Commits of reflogs that git itself has thrown away.
+    pub forgotten: u64,
+    /// What becomes of each pack.
+    pub packs: Vec<PackFate>,
+    /// Weights of commits that nothing leads to, whose objects go.
+    pub lost: Vec<Lost>,
+    /// Packs that were written with what is needed of others, and their bytes.
+    pub written: Amount,
+    /// Packs that were put into the trash.
+    pub trashed: Amount,
+    /// Packs that were removed from the trash for good.
+    pub purged: Amount,
+    /// Packs that were brought back from the trash, since something in them is needed.
+    pub back: Amount,
+    /// Files of killed commands that were cleared.
+    pub litter: usize,
+    /// What lies in the trash now.
+    pub trash: Trash,
+}
+
+/// Says what nobody needs, and with `prune` puts it into the trash.
+///
+/// Refuses where anything that might name objects cannot be read.
+pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let mut report = Report {
+        pruned: options.prune,
+        grace: options.grace.as_secs(),
+        ..Report::default()
+    };
+    let Some(mut collection) = ws.store().collect(options.grace)? else {
+        return Ok(report);
+    };
+    let mut needed = Needed::new(ws);
+    needed.gather(progress)?;
+    let plan = match options.prune {
+        false => collection.plan(&needed.objects, progress)?,
+        true => {
+            let (mut plan, written) = collection.copy(&needed.objects, progress)?;
+            let alone = collection.alone()?;
+            // Whatever was stored or committed meanwhile.
+            needed.gather(progress)?;
+            let done = alone.finish(&needed.objects, progress)?;
+            report.written = written;
+            report.trashed = done.trashed;
+            report.purged = done.purged;
+            report.back = done.back;
+            report.litter = done.litter;
+            (plan.needed, plan.raw) = (done.plan.needed, done.plan.raw);
+            plan.missing = done.plan.missing;
+            plan.damaged.extend(done.plan.damaged);
+            plan
+        }
+    };
+    report.commits = needed.commits();
+    report.sidecars = needed.sidecars;
+    report.forgotten = needed.forgotten();
+    report.needed = plan.needed;
+    report.raw = plan.raw;
+    report.missing = plan.missing.len();
+    report.in_trash = ws.store().in_trash(&plan.missing)?;
+    report.damaged = plan.damaged;
+    report.damaged.sort_unstable();
+    report.damaged.dedup();
+    report.packs = plan.packs;
+    if !options.prune {
+        report.lost = lost::look(ws, &needed)?;
+    }
+    report.unreadable = needed.unreadable;
+    report.trash = ws.store().trash()?;
+    Ok(report)
+}
+
+/// Brings back everything that lies in the trash.
+pub fn restore_trash(ws: &Workspace) -> Result<Amount> {
+    Ok(ws.store().restore_trash()?)
+}

@@ -1,0 +1,324 @@
+//! Taking away what nobody needs. What is needed is for others to say: here it is a set of ids.
+//!
+//! 1. Beside writers, a [`Collection`] plans, and copies what is needed of packs that hold little else, into new
+//!    packs. Nothing is taken away.
+//! 2. [`Alone`], it plans anew with what is needed by then, and puts packs aside: those of which every needed object
+//!    lies in another pack, where it was read to its end. So the moment for which writers wait is short, and whatever
+//!    they came to need meanwhile stays.
+//! 3. A later one removes for good what has lain in the trash for the grace time. What turns out to be needed before
+//!    is brought back.
+//!
+//! A pack that was written, or found useful by a writer, within the grace time is left alone, and so is all that its
+//! objects are written with. Killed at any point, it leaves a store in which everything needed can be read, at worst
+//! in two packs, and can be run again.
+
+mod copy;
+mod plan;
+mod prove;
+mod survey;
+mod trash;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::progress::Unit;
+use crate::base::{ObjectId, Progress, litter};
+
+use super::error::Result;
+use super::hold::Hold;
+use super::{Shared, Store, layout};
+
+use plan::{Planned, Rules};
+use prove::Prover;
+use survey::Survey;
+
+/// What becomes of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Nothing in it is needed that is not elsewhere too.
+    Goes,
+    /// What is needed of it is written anew, and the rest goes.
+    Rewritten,
+    /// It is needed, or too little of it is not.
+    Stays,
+    /// It is younger than the grace time.
+    Young,
+}
+
+/// A pack, and what becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PackFate {
+    /// The pack.
+    pub pack: ObjectId,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Objects in it.
+    pub objects: u64,
+    /// How many of them nobody needs.
+    pub unneeded: u64,
+    /// Bytes of their chunks and records.
+    pub unneeded_bytes: u64,
+    /// Bytes of it and its index.
+    pub disk: u64,
+    /// Bytes that are free without it, but for what is written anew.
+    pub freed: u64,
+    /// Seconds since it was written, or last found useful by a writer.
+    pub age: u64,
+}
+
+/// What gc would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Every pack.
+    pub packs: Vec<PackFate>,
+    /// Objects that are needed and there.
+    pub needed: u64,
+    /// Their bytes, raw.
+    pub raw: u64,
+    /// Objects that are needed and in no pack.
+    pub missing: Vec<ObjectId>,
+    /// Objects that are needed and of which no copy can be read; what holds them stays.
+    pub damaged: Vec<ObjectId>,
+}
+
+/// Some packs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Amount {
+    /// How many.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u64) {
+        self.packs += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What lies in the trash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Trash {
+    /// Packs.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Seconds that the oldest has lain there.
+    pub oldest: Option<u64>,
+}
+
+/// What gc did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// How it saw the store when it was alone.
+    pub plan: Plan,
+    /// Packs that were put into the trash.
+    pub trashed: Amount,
+    /// Packs that were removed from the trash for good.
+    pub purged: Amount,
+    /// Packs that were brought back from the trash, since something in them is needed.
+    pub back: Amount,
+    /// Files of dead processes that were cleared.
+    pub litter: usize,
+}
+
+impl Store {
+    /// Begins to collect, beside writers. `None` where there is no store yet.
+    pub fn collect(&self, grace: Duration) -> Result<Option<Collection>> {
+        if !self.shared.dir.is_dir() {
+            return Ok(None);
+        }
+        Ok(Some(Collection {
+            hold: Hold::shared(&self.shared)?,
+            shared: self.shared.clone(),
+            grace,
+            prover: Prover::default(),
+            stay: HashSet::new(),
+        }))
+    }
+
+    /// What lies in the trash.
+    pub fn trash(&self) -> Result<Trash> {
+        Ok(trash::content(&trash::bins(&self.shared.dir)?))
+    }
+
+    /// How many of these objects lie in the trash.
+    pub fn in_trash(&self, ids: &[ObjectId]) -> Result<usize> {
+        Ok(trash::having(&trash::bins(&self.shared.dir)?, ids))
+    }
+
+    /// Brings back everything that lies in the trash, as young as if it were written now.
+    pub fn restore_trash(&self) -> Result<Amount> {
+        if !self.shared.dir.is_dir() {
+            return Ok(Amount::default());
+        }
+        let _hold = Hold::alone(&self.shared)?;
+        let amount = trash::bring_back(&self.shared, None)?;
+        self.shared.packs.refresh(true)?;
+        Ok(amount)
+    }
+}
+
+/// A gc that works beside writers and takes nothing away.
+pub struct Collection {
+    shared: Arc<Shared>,
+    hold: Hold,
+    grace: Duration,
+    prover: Prover,
+    /// Packs that stay whatever a plan says: something needed in them turned out damaged, or they were just written.
+    stay: HashSet<ObjectId>,
+}
+
+impl Collection {
+    /// Says what would be done, and does nothing.
+    ///
+    /// Errors: `Pack` and `Unsupported` where a pack cannot be listed: what it holds may need any other.
+    pub fn plan(&mut self, needed: &HashSet<ObjectId>, progress: &dyn Progress) -> Result<Plan> {
+        let survey = Survey::take(&self.shared)?;
+        Ok(self.planned(&survey, needed, progress)?.plan)
+    }
+
+    fn planned(
+        &mut self,
+        survey: &Survey,
+        needed: &HashSet<ObjectId>,
+        progress: &dyn Progress,
+    ) -> Result<Planned> {
+        let rules = Rules {
+            grace: self.grace,
+            stay: &self.stay,
+            rewrite: true,
+        };
+        plan::plan(
+            &self.shared,
+            survey,
+            needed,
+            &rules,
+            &mut self.prover,
+            progress,
+        )
+    }
+
+    /// Copies what is needed of packs that hold little else. Returns the plan, and what was written.
+    pub fn copy(
+        &mut self,
+        needed: &HashSet<ObjectId>,
+        progress: &dyn Progress,
+    ) -> Result<(Plan, Amount)> {
+        let survey = Survey::take(&self.shared)?;
+        let mut planned = self.planned(&survey, needed, progress)?;
+        let total = planned
+            .survivors
+            .iter()
+            .map(|(_, of)| of.len() as u64)
+            .sum();
+        progress.begin("copying what is needed", Unit::Items, Some(total));
+        let done = copy::copy(
+            &self.shared,
+            &survey,
+            &planned.survivors,
+            &mut self.prover,
+            progress,
+        );
+        progress.end();
+        let done = done?;
+        self.stay.extend(done.hurt);
+        planned.plan.damaged.extend(done.damaged);
+        let written = Amount {
+            packs: done.packs.len() as u64,
+            bytes: done.stored,
+        };
+        self.stay.extend(done.packs);
+        Ok((planned.plan, written))
+    }
+
+    /// Waits until nobody else uses the store's lock. What is needed is to be asked anew after this.
+    pub fn alone(self) -> Result<Alone> {
+        let Self {
+            shared,
+            hold,
+            grace,
+            prover,
+            stay,
+        } = self;
+        drop(hold);
+        Ok(Alone {
+            _hold: Hold::alone(&shared)?,
+            shared,
+            grace,
+            prover,
+            stay,
+        })
+    }
+}
+
+/// A gc that nobody writes beside.
+pub struct Alone {
+    shared: Arc<Shared>,
+    _hold: Hold,
+    grace: Duration,
+    prover: Prover,
+    stay: HashSet<ObjectId>,
+}
+
+impl Alone {
+    /// Brings back from the trash what is needed, removes what has lain there for the grace time, and puts aside
+    /// what is not needed.
+    pub fn finish(
+        mut self,
+        needed: &HashSet<ObjectId>,
+        progress: &dyn Progress,
+    ) -> Result<Collected> {
+        let mut collected = Collected::default();
+        let mut tried = BTreeSet::new();
+        let (survey, planned) = loop {
+            let survey = Survey::take(&self.shared)?;
+            let rules = Rules {
+                grace: self.grace,
+                stay: &self.stay,
+                rewrite: false,
+            };
+            let planned = plan::plan(
+                &self.shared,
+                &survey,
+                needed,
+                &rules,
+                &mut self.prover,
+                progress,
+            )?;
+            // What comes back may be written with what lies in the trash too.
+            let missing: BTreeSet<ObjectId> = planned.plan.missing.iter().copied().collect();
+            if missing.is_subset(&tried) {
+                break (survey, planned);
+            }
+            let back = trash::bring_back(&self.shared, Some(&missing))?;
+            collected.back.packs += back.packs;
+            collected.back.bytes += back.bytes;
+            tried.extend(missing);
+        };
+        // Before anything is put aside: what one gc puts there, only a later one removes.
+        collected.purged = trash::purge(&self.shared, self.grace)?;
+        let gone = |fate: &&PackFate| fate.fate == Fate::Goes;
+        let gone: HashSet<ObjectId> = planned
+            .plan
+            .packs
+            .iter()
+            .filter(gone)
+            .map(|fate| fate.pack)
+            .collect();
+        let packs: Vec<_> = survey
+            .packs
+            .iter()
+            .filter(|listed| gone.contains(&listed.pack.name))
+            .map(|listed| &*listed.pack)
+            .collect();
+        collected.trashed = trash::put_aside(&self.shared, &packs)?;
+        collected.litter = litter::sweep(&self.shared.fs, &layout::tmp(&self.shared.dir))?;
+        self.shared.packs.refresh(true)?;
+        collected.plan = planned.plan;
+        Ok(collected)
+    }
+}

@@ -1,0 +1,225 @@
+//! What becomes of each pack.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{ObjectId, Progress};
+use crate::store::Shared;
+use crate::store::error::Result;
+use crate::store::pack::Entry;
+
+use super::prove::Prover;
+use super::survey::{Copied, Kept, Survey};
+use super::{Fate, PackFate, Plan};
+
+/// From which share of bytes that nobody needs on, in percent, a pack is written anew without them.
+const WORTH: u64 = 30;
+
+/// What the planner has to respect.
+pub(super) struct Rules<'a> {
+    /// Younger packs stay as they are.
+    pub(super) grace: Duration,
+    /// Packs that stay whatever lies in them.
+    pub(super) stay: &'a HashSet<ObjectId>,
+    /// Whether packs may be written anew; where not, only those go that hold nothing any more.
+    pub(super) rewrite: bool,
+}
+
+/// A plan, and what to do for it.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Of packs that are written anew: what is copied, by the place of the pack in the survey.
+    pub(super) survivors: Vec<(usize, Vec<Entry>)>,
+}
+
+/// Where a pack stands.
+#[derive(Clone, Default)]
+struct Standing {
+    stays: bool,
+    /// It has a copy of something needed that is the last one, and damaged.
+    hurt: bool,
+    /// Bytes of what only this pack is to keep.
+    own: u64,
+    survivors: Vec<Entry>,
+}
+
+/// Decides. What stays keeps all that it is written with, also what nobody needs: a pack that is there can be read
+/// whole. So each pack that turns out to stay may keep others, until nothing changes any more.
+pub(super) fn plan(
+    shared: &Arc<Shared>,
+    survey: &Survey,
+    needed: &HashSet<ObjectId>,
+    rules: &Rules<'_>,
+    prover: &mut Prover,
+    progress: &dyn Progress,
+) -> Result<Planned> {
+    let mut kept = Kept::default();
+    survey.keep(shared, needed.iter().copied(), &mut kept, progress)?;
+    let needs: HashSet<ObjectId> = kept.objects.keys().copied().collect();
+    let (raw, missing) = (kept.raw, std::mem::take(&mut kept.missing));
+    let mut used = vec![0u64; survey.packs.len()];
+    for copied in kept.objects.values().flatten() {
+        used[copied.pack] = used[copied.pack].saturating_add(copied.stored);
+    }
+    let mut standings = vec![Standing::default(); survey.packs.len()];
+    let mut new = Vec::new();
+    for (at, listed) in survey.packs.iter().enumerate() {
+        if listed.age < rules.grace || rules.stay.contains(&listed.pack.name) {
+            new.push(at);
+        }
+    }
+    let mut damaged = BTreeSet::new();
+    loop {
+        for at in new.drain(..) {
+            standings[at].stays = true;
+            let all = survey.packs[at].entries.iter().map(|entry| entry.id);
+            survey.keep(shared, all, &mut kept, progress)?;
+        }
+        damaged.clear();
+        settle(
+            shared,
+            survey,
+            &kept,
+            &mut standings,
+            &mut damaged,
+            prover,
+            progress,
+        )?;
+        for (at, standing) in standings.iter().enumerate() {
+            let fate = fate(standing, survey.packs[at].stored, rules.rewrite);
+            if !standing.stays && fate == Fate::Stays {
+                new.push(at);
+            }
+        }
+        if new.is_empty() {
+            break;
+        }
+    }
+    damaged.retain(|id| needs.contains(id));
+    let mut survivors = Vec::new();
+    let mut packs = Vec::new();
+    for (at, standing) in standings.into_iter().enumerate() {
+        let listed = &survey.packs[at];
+        let fate = match fate(&standing, listed.stored, rules.rewrite) {
+            Fate::Stays if listed.age < rules.grace => Fate::Young,
+            fate => fate,
+        };
+        let dead = listed.entries.iter().filter(|e| !needs.contains(&e.id));
+        packs.push(PackFate {
+            pack: listed.pack.name,
+            fate,
+            objects: listed.entries.len() as u64,
+            unneeded: dead.count() as u64,
+            unneeded_bytes: listed.stored.saturating_sub(used[at]),
+            disk: listed.disk,
+            freed: match fate {
+                Fate::Goes => listed.disk,
+                Fate::Rewritten => listed.stored.saturating_sub(standing.own),
+                Fate::Stays | Fate::Young => 0,
+            },
+            age: listed.age.as_secs(),
+        });
+        if fate == Fate::Rewritten {
+            survivors.push((at, standing.survivors));
+        }
+    }
+    Ok(Planned {
+        plan: Plan {
+            packs,
+            needed: needs.len() as u64,
+            raw,
+            missing: missing.into_iter().collect(),
+            damaged: damaged.into_iter().collect(),
+        },
+        survivors,
+    })
+}
+
+/// True where so little of a pack is kept that it is worth to write that anew.
+fn is_worth(stored: u64, kept: u64) -> bool {
+    let dead = u128::from(stored.saturating_sub(kept));
+    dead * 100 >= u128::from(stored) * u128::from(WORTH)
+}
+
+fn fate(standing: &Standing, stored: u64, rewrite: bool) -> Fate {
+    let worth = is_worth(stored, standing.own);
+    match standing {
+        Standing { stays: true, .. } | Standing { hurt: true, .. } => Fate::Stays,
+        Standing { survivors, .. } if survivors.is_empty() => Fate::Goes,
+        _ if worth && rewrite => Fate::Rewritten,
+        _ => Fate::Stays,
+    }
+}
+
+/// Gives each kept object the one pack that keeps it: one that stays anyway, or else one that need not be written anew,
+/// and of these the one with the most that is kept. Where a copy elsewhere is let go for it, it is read first.
+fn settle(
+    shared: &Arc<Shared>,
+    survey: &Survey,
+    kept: &Kept,
+    standings: &mut [Standing],
+    damaged: &mut BTreeSet<ObjectId>,
+    prover: &mut Prover,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let mut holds = vec![0u64; standings.len()];
+    for copied in kept.objects.values().flatten() {
+        holds[copied.pack] = holds[copied.pack].saturating_add(copied.stored);
+    }
+    for standing in standings.iter_mut() {
+        let stays = standing.stays;
+        *standing = Standing {
+            stays,
+            ..Standing::default()
+        };
+    }
+    let rank = |copied: &Copied| {
+        let (listed, holds) = (&survey.packs[copied.pack], holds[copied.pack]);
+        (
+            !standings[copied.pack].stays,
+            is_worth(listed.stored, holds),
+            std::cmp::Reverse(holds),
+            listed.pack.name,
+        )
+    };
+    let mut homes: Vec<(Option<&Copied>, &Vec<Copied>)> = Vec::with_capacity(kept.objects.len());
+    for copies in kept.objects.values() {
+        let mut order: Vec<&Copied> = copies.iter().collect();
+        order.sort_by_key(|copied| rank(copied));
+        let all_stay = copies.iter().all(|copied| standings[copied.pack].stays);
+        let mut home = None;
+        for copied in order {
+            let pack = &survey.packs[copied.pack].pack;
+            let trusted = copied.readable && (copies.len() == 1 || all_stay);
+            if trusted || prover.is_good(shared, pack, &copied.entry, progress)? {
+                home = Some(copied);
+                break;
+            }
+        }
+        homes.push((home, copies));
+    }
+    for (home, copies) in homes {
+        match home {
+            Some(copied) => {
+                let standing = &mut standings[copied.pack];
+                standing.own = standing.own.saturating_add(copied.stored);
+                standing.survivors.push(copied.entry);
+            }
+            // None can be read: each may be the one that somebody can mend.
+            None => {
+                for copied in copies {
+                    standings[copied.pack].hurt = true;
+                    damaged.insert(copied.entry.id);
+                }
+            }
+        }
+    }
+    for standing in standings.iter_mut() {
+        // In the order of the disk.
+        standing
+            .survivors
+            .sort_unstable_by_key(|entry| entry.offset);
+    }
+    Ok(())
+}

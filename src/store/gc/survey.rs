@@ -1,0 +1,147 @@
+//! Which objects there are and where, and which of them are kept.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::base::{ObjectId, Progress};
+use crate::store::Shared;
+use crate::store::error::{Result, StoreError};
+use crate::store::pack::{Entry, Pack};
+use crate::store::record::{Body, Record};
+
+/// A pack and all that it lists.
+pub(super) struct Listed {
+    pub(super) pack: Arc<Pack>,
+    pub(super) entries: Vec<Entry>,
+    /// Bytes of its chunks and records.
+    pub(super) stored: u64,
+    /// Bytes of the pack and its index.
+    pub(super) disk: u64,
+    /// Since when it was neither written nor found useful.
+    pub(super) age: Duration,
+}
+
+/// All packs, as they were listed at one moment.
+pub(super) struct Survey {
+    pub(super) packs: Vec<Listed>,
+    places: HashMap<ObjectId, Vec<Place>>,
+}
+
+/// A pack of a survey, and an entry of it.
+type Place = (u32, u32);
+
+/// One copy of an object that is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    /// The pack, by its place in the survey.
+    pub(super) pack: usize,
+    pub(super) entry: Entry,
+    /// Bytes of its chunks and its record; of the record alone where that cannot be read.
+    pub(super) stored: u64,
+    /// False where its record cannot be read.
+    pub(super) readable: bool,
+}
+
+/// What is kept: objects that somebody asked for, and all that these are written with.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) objects: HashMap<ObjectId, Vec<Copied>>,
+    /// What was asked for and is in no pack.
+    pub(super) missing: BTreeSet<ObjectId>,
+    /// Bytes of the objects, raw.
+    pub(super) raw: u64,
+}
+
+impl Survey {
+    /// Lists everything. A pack that cannot be listed is an error: what lies in it may be written with objects of
+    /// other packs, and nobody could say which.
+    pub(super) fn take(shared: &Shared) -> Result<Self> {
+        shared.packs.refresh(true)?;
+        let mut packs = Vec::new();
+        let mut places: HashMap<ObjectId, Vec<Place>> = HashMap::new();
+        for pack in shared.packs.all().iter() {
+            let handles = &shared.packs.handles;
+            let entries = pack.entries(handles)?;
+            let (_, _, stored) = pack.totals(handles)?;
+            for (at, entry) in (0..).zip(&entries) {
+                let place = (packs.len() as u32, at);
+                places.entry(entry.id).or_default().push(place);
+            }
+            packs.push(Listed {
+                disk: disk(pack),
+                age: age(pack),
+                pack: pack.clone(),
+                entries,
+                stored,
+            });
+        }
+        Ok(Self { packs, places })
+    }
+
+    /// Adds these objects to what is kept, and every base and part of any copy of them, and so on. A copy may be
+    /// written with others than the next one is; all are kept.
+    pub(super) fn keep(
+        &self,
+        shared: &Shared,
+        ids: impl IntoIterator<Item = ObjectId>,
+        kept: &mut Kept,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut waiting: Vec<ObjectId> = ids.into_iter().collect();
+        while let Some(id) = waiting.pop() {
+            if kept.objects.contains_key(&id) {
+                continue;
+            }
+            if progress.cancelled() {
+                return Err(StoreError::Cancelled);
+            }
+            let Some(places) = self.places.get(&id) else {
+                kept.missing.insert(id);
+                continue;
+            };
+            let mut copies = Vec::with_capacity(places.len());
+            let mut raw = 0;
+            for (pack, entry) in places {
+                let listed = &self.packs[*pack as usize];
+                let entry = listed.entries[*entry as usize];
+                let record = listed.pack.record(&shared.packs.handles, &entry).ok();
+                let chunks = record.as_ref().map_or(0, Record::stored);
+                copies.push(Copied {
+                    pack: *pack as usize,
+                    entry,
+                    stored: chunks + u64::from(entry.len),
+                    readable: record.is_some(),
+                });
+                if let Some(record) = record {
+                    raw = raw.max(record.len);
+                    waiting.extend(needs(&record));
+                }
+            }
+            kept.raw = kept.raw.saturating_add(raw);
+            kept.objects.insert(id, copies);
+        }
+        Ok(())
+    }
+}
+
+/// What an object is written with.
+fn needs(record: &Record) -> Vec<ObjectId> {
+    match &record.body {
+        Body::Chunks(_) => record.bases.clone(),
+        Body::Parts(parts) => parts.iter().map(|part| part.id).collect(),
+    }
+}
+
+/// Bytes of a pack and its index.
+pub(super) fn disk(pack: &Pack) -> u64 {
+    let length = |path: &std::path::Path| path.metadata().map_or(0, |stat| stat.len());
+    length(&pack.path) + length(&pack.index_path())
+}
+
+/// How long ago a pack got the time that it has; one from the future, or without a time, is new.
+fn age(pack: &Pack) -> Duration {
+    let modified = pack.path.metadata().and_then(|stat| stat.modified());
+    let age = modified.map(|time| SystemTime::now().duration_since(time).unwrap_or_default());
+    age.unwrap_or_default()
+}
