@@ -14,6 +14,7 @@ mod eval_bad;
 mod eval_key;
 #[cfg(feature = "eval")]
 mod eval_process;
+mod gguf;
 mod history;
 mod hooks;
 mod init;
