@@ -1,7 +1,9 @@
 //! How the bytes of a tensor are read as numbers.
 
+use super::quant::{Block, Quant};
+
 /// The type of a tensor's elements, in the spelling of the safetensors format
-/// (<https://github.com/huggingface/safetensors>). Values are little-endian.
+/// (<https://github.com/huggingface/safetensors>), and of GGUF where they are quantised. Values are little-endian.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Dtype {
     /// One byte, 0 or 1.
@@ -38,6 +40,8 @@ pub enum Dtype {
     F8E4M3,
     /// Eight-bit floats, 5 exponent bits (OCP E5M2).
     F8E5M2,
+    /// Quantised in blocks: no element has bytes of its own.
+    Quant(Quant),
     /// Any other name, carried as bytes: its element size is unknown here.
     Other(String),
 }
@@ -70,6 +74,9 @@ impl Dtype {
         if let Some((dtype, _)) = Self::KNOWN.iter().find(|(_, known)| *known == name) {
             return Some(dtype.clone());
         }
+        if let Some(quant) = Quant::parse(name) {
+            return Some(Self::Quant(quant));
+        }
         let plausible = (1..=32).contains(&name.len())
             && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
         plausible.then(|| Self::Other(name.to_owned()))
@@ -79,6 +86,7 @@ impl Dtype {
     pub fn name(&self) -> &str {
         match self {
             Self::Other(name) => name,
+            Self::Quant(quant) => quant.name(),
             known => Self::KNOWN
                 .iter()
                 .find(|(dtype, _)| dtype == known)
@@ -86,7 +94,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes per element; `None` where unknown.
+    /// Bytes per element; `None` where unknown, and where elements have none of their own.
     pub fn size(&self) -> Option<usize> {
         Some(match self {
             Self::Bool | Self::U8 | Self::I8 | Self::F8E4M3 | Self::F8E5M2 => 1,
@@ -94,8 +102,24 @@ impl Dtype {
             Self::U32 | Self::I32 | Self::F32 => 4,
             Self::U64 | Self::I64 | Self::F64 | Self::C64 => 8,
             Self::C128 => 16,
-            Self::Other(_) => return None,
+            Self::Quant(_) | Self::Other(_) => return None,
         })
+    }
+
+    /// The unit that repeats in its bytes: one element, or a block of quantised ones; `None` where unknown.
+    pub fn block(&self) -> Option<Block> {
+        match self {
+            Self::Quant(quant) => Some(quant.block()),
+            other => other.size().map(|size| Block {
+                values: 1,
+                bytes: size as u64,
+            }),
+        }
+    }
+
+    /// True for what stands for real numbers: floats, and what floats are quantised to.
+    pub fn is_real(&self) -> bool {
+        self.is_float() || matches!(self, Self::Quant(_))
     }
 
     /// True for numbers with a sign bit, an exponent and a mantissa.
@@ -106,12 +130,18 @@ impl Dtype {
         )
     }
 
-    /// Bytes of a tensor of this shape; `None` where the element size is unknown or the product overflows.
+    /// Bytes of a tensor of this shape; `None` where the element size is unknown, the product overflows, or rows
+    /// are not whole blocks.
     pub fn bytes(&self, shape: &[u64]) -> Option<u64> {
+        let block = self.block()?;
+        let row = shape.last().copied().unwrap_or(1);
+        if !row.is_multiple_of(block.values) {
+            return None;
+        }
         let elements = shape
             .iter()
             .try_fold(1u64, |product, side| product.checked_mul(*side))?;
-        elements.checked_mul(self.size()? as u64)
+        (elements / block.values).checked_mul(block.bytes)
     }
 }
 
@@ -150,5 +180,16 @@ mod tests {
         assert_eq!(Dtype::F32.bytes(&[]), Some(4));
         assert_eq!(Dtype::F32.bytes(&[u64::MAX, 2]), None);
         assert_eq!(Dtype::BF16.bytes(&[u64::MAX]), None);
+    }
+
+    #[test]
+    fn quantised_rows_are_whole_blocks() {
+        let dtype = Dtype::parse("Q4_K").expect("a name");
+        assert_eq!((dtype.name(), dtype.size()), ("Q4_K", None));
+        assert_eq!(dtype.bytes(&[3, 512]), Some(3 * 2 * 144));
+        assert_eq!(dtype.bytes(&[0, 512]), Some(0));
+        for shape in [&[][..], &[512, 3], &[255], &[u64::MAX, 256]] {
+            assert_eq!(dtype.bytes(shape), None, "{shape:?}");
+        }
     }
 }

@@ -34,6 +34,40 @@ pub(crate) fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
+/// A tensor of a GGUF file: its name, its sides with the innermost first, the number of its type, and its offset.
+pub(crate) type GgufTensor<'a> = (&'a str, &'a [u64], u32, u64);
+
+/// The bytes of a GGUF file with these keys (a key, the number of its kind, its value), tensors, and data at the next
+/// multiple of 32.
+pub(crate) fn gguf(
+    keys: &[(&str, u32, &[u8])],
+    tensors: &[GgufTensor<'_>],
+    data: &[u8],
+) -> Vec<u8> {
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend((keys.len() as u64).to_le_bytes());
+    let text = |file: &mut Vec<u8>, text: &str| {
+        file.extend((text.len() as u64).to_le_bytes());
+        file.extend(text.as_bytes());
+    };
+    for (key, kind, value) in keys {
+        text(&mut file, key);
+        file.extend(kind.to_le_bytes());
+        file.extend(*value);
+    }
+    for (name, sides, kind, offset) in tensors {
+        text(&mut file, name);
+        file.extend((sides.len() as u32).to_le_bytes());
+        file.extend(sides.iter().flat_map(|side| side.to_le_bytes()));
+        file.extend(kind.to_le_bytes());
+        file.extend(offset.to_le_bytes());
+    }
+    file.resize(file.len().next_multiple_of(32), 0);
+    file.extend_from_slice(data);
+    file
+}
+
 /// The manifest of a file that was just scanned, hashed the slow way.
 pub(crate) fn hashed(file: &dyn ReadAt, scanned: Scanned) -> Manifest {
     let span_ids: Vec<_> = scanned

@@ -249,7 +249,7 @@ fn resized(judged: &Judged<'_>) -> Option<String> {
         return None;
     };
     let name = &judged.change.name;
-    let embeds = ["embed", "wte", "lm_head"];
+    let embeds = ["embed", "token_embd", "wte", "lm_head"];
     let what = match embeds.iter().any(|part| name.contains(part)) {
         true => "embedding".into(),
         false => crate::base::text::quote(name),
@@ -268,6 +268,7 @@ fn notes(tensors: &[Judged<'_>], counts: &Counts, kind: VerdictKind) -> Vec<Stri
             count(broken, "tensor")
         ));
     }
+    notes.extend(not_decoded(tensors));
     if kind != VerdictKind::Resized {
         notes.extend(tensors.iter().filter_map(resized));
     }
@@ -284,6 +285,23 @@ fn notes(tensors: &[Judged<'_>], counts: &Counts, kind: VerdictKind) -> Vec<Stri
         }
     }
     notes
+}
+
+/// How many changed tensors have no figures since their dtypes are not decoded.
+fn not_decoded(tensors: &[Judged<'_>]) -> Option<String> {
+    let dtypes = tensors.iter().filter_map(|judged| match judged.verdict {
+        TensorVerdict::NotDecoded { dtype } => Some(dtype.name()),
+        _ => None,
+    });
+    let mut dtypes: Vec<&str> = dtypes.collect();
+    let changed = count(dtypes.len(), "changed tensor");
+    dtypes.sort_unstable();
+    dtypes.dedup();
+    let text = format!(
+        "no figures for {changed}: {} is not decoded",
+        dtypes.join(", ")
+    );
+    (!dtypes.is_empty()).then_some(text)
 }
 
 /// Which names are those of a classifier's or language model's head, by custom.

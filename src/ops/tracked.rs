@@ -179,7 +179,7 @@ pub fn agrees(ws: &Workspace, weights: &RepoPath, manifest: &Manifest) -> Result
 pub fn describes(weights: &RepoPath, manifest: &Manifest, file: &dyn ReadAt) -> Result<()> {
     let checked = match manifest.format {
         Format::Opaque => Ok(()),
-        Format::Safetensors => manifest.check_header(file),
+        Format::Safetensors | Format::Gguf => manifest.check_header(file),
         Format::Torch => check_torch(manifest, file),
     };
     match checked {
@@ -194,7 +194,7 @@ pub fn describes(weights: &RepoPath, manifest: &Manifest, file: &dyn ReadAt) -> 
 fn is_of_store(error: &FormatError) -> bool {
     match error {
         FormatError::Read(error) => error.get_ref().is_some_and(|e| e.is::<StoreError>()),
-        FormatError::Safetensors(_) => false,
+        FormatError::Safetensors(_) | FormatError::Gguf(_) => false,
     }
 }
 

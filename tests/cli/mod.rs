@@ -15,6 +15,7 @@ mod eval_key;
 #[cfg(feature = "eval")]
 mod eval_process;
 mod gc;
+mod gguf;
 mod history;
 mod hooks;
 mod init;

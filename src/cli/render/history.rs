@@ -235,8 +235,11 @@ pub(crate) fn show_tensor(ui: &Ui, tensor: &Tensor) {
     row("dtype", named.dtype.to_string());
     row("shape", shape(&named.shape));
     row("object", named.id.to_string());
-    row("elements", number::count(stats.elements));
-    if stats.numeric {
+    if !stats.numeric {
+        row("bytes", number::count(stats.elements));
+        row("figures", format!("none: {} is not decoded", named.dtype));
+    } else {
+        row("elements", number::count(stats.elements));
         row("L2 norm", number::rough(stats.l2_b));
         row("zeros", number::count(stats.zeros_b));
         row("NaN", number::count(stats.nan_b));

@@ -1,5 +1,6 @@
 //! Weights files to tilings. One file per format; nothing here executes what a file asks for.
 
+pub(crate) mod gguf;
 mod opaque;
 pub(crate) mod safetensors;
 mod tiling;
@@ -9,6 +10,7 @@ use std::io;
 
 use crate::base::{Failure, Kind, ReadAt};
 
+pub use gguf::Refusal as GgufRefusal;
 pub use safetensors::HeaderError;
 pub use tiling::{Gather, Span, Tiling, tile_as};
 
@@ -37,6 +39,9 @@ pub enum FormatError {
     /// A safetensors file that is none.
     #[error("not a well-formed safetensors file")]
     Safetensors(#[from] HeaderError),
+    /// A GGUF file whose tensors cannot be told. A scan makes a note of it instead.
+    #[error("not a GGUF file that can be read by tensor: {0}")]
+    Gguf(#[from] GgufRefusal),
 }
 
 /// The result of a scan.
@@ -47,13 +52,13 @@ impl Failure for FormatError {
         match self {
             Self::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => Kind::Changed,
             Self::Read(_) => Kind::Io,
-            Self::Safetensors(_) => Kind::BadInput,
+            Self::Safetensors(_) | Self::Gguf(_) => Kind::BadInput,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read(_) => None,
+            Self::Read(_) | Self::Gguf(_) => None,
             Self::Safetensors(HeaderError::Pointer) => Some("run `git lfs pull` first".into()),
             Self::Safetensors(HeaderError::WebPage) => Some("download the file itself".into()),
             Self::Safetensors(_) => {
@@ -65,8 +70,8 @@ impl Failure for FormatError {
 
 /// Cuts a weights file into spans, by what it is called and by what it contains.
 ///
-/// `name` is the file's name or path. A file called `.safetensors` must be one; a torch checkpoint that cannot be
-/// read in full is opaque, with a note that says why; everything else is opaque.
+/// `name` is the file's name or path. A file called `.safetensors` must be one; a torch checkpoint or GGUF file that
+/// cannot be read in full is opaque, with a note that says why; everything else is opaque.
 pub fn scan(file: &dyn ReadAt, name: &str, how: How) -> Result<Scanned> {
     let plain = |notes| {
         Ok(Scanned {
@@ -95,9 +100,14 @@ pub fn scan(file: &dyn ReadAt, name: &str, how: How) -> Result<Scanned> {
             Err(torch::Stop::Refused(why)) => plain(vec![format!("kept as plain bytes: {why}")]),
             Err(torch::Stop::Read(error)) => Err(error.into()),
         },
-        "gguf" => plain(vec![
-            "kept as plain bytes: this mvc does not look into GGUF files".into(),
-        ]),
+        "gguf" => match gguf::scan(file) {
+            Ok(tiling) => Ok(Scanned {
+                tiling,
+                notes: Vec::new(),
+            }),
+            Err(FormatError::Gguf(why)) => plain(vec![format!("kept as plain bytes: {why}")]),
+            Err(error) => Err(error),
+        },
         _ => plain(Vec::new()),
     }
 }

@@ -12,7 +12,7 @@ use serde::de::{
 };
 
 use super::Result;
-use super::tiling::{Tiling, UNKNOWN};
+use super::tiling::{Placed, Tiling, UNKNOWN};
 use crate::base::text::printable;
 use crate::base::{Dtype, ReadAt};
 use crate::model::manifest::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Tensor, countable};
@@ -121,15 +121,6 @@ pub(crate) struct Header {
     pub(crate) bytes: u64,
     /// The tensors in byte order, each beginning where the one before ends.
     pub(crate) tensors: Vec<Placed>,
-}
-
-/// A tensor and its place in the file.
-pub(crate) struct Placed {
-    pub(crate) name: String,
-    pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<u64>,
-    pub(crate) begin: u64,
-    pub(crate) end: u64,
 }
 
 /// The tiling of a safetensors file: the header as a literal, then the tensors.

@@ -19,6 +19,16 @@ pub struct Tiling {
     gathers: Vec<Gather>,
 }
 
+/// A tensor and its place in the file, as a header has it.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+}
+
 /// A run of bytes that becomes one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::error::{ManifestError, Result, TensorProblem};
 use super::{Format, MAX_RANK, MAX_TENSORS, Manifest, Segment, Storage, Tensor, View};
+use crate::base::text::printable;
 use crate::base::{ObjectId, ReadAt};
-use crate::model::format::safetensors;
+use crate::model::format::{gguf, safetensors};
 use crate::model::view;
 
 /// The longest file there can be: offsets are signed on every system.
@@ -53,8 +54,11 @@ impl Manifest {
                     problem,
                 })?;
         }
-        if self.format == Format::Safetensors && !self.has_header() {
-            return Err(ManifestError::Literals);
+        match self.format {
+            Format::Safetensors if !self.has_header() => return Err(ManifestError::Literals),
+            Format::Gguf if !self.has_gguf_header() => return Err(ManifestError::NoHeader),
+            Format::Gguf => self.validate_gguf()?,
+            Format::Safetensors | Format::Torch | Format::Opaque => {}
         }
         match self.segments.iter().find_map(|segment| match segment {
             Segment::Storage(storage) => Some(storage),
@@ -108,8 +112,38 @@ impl Manifest {
         })
     }
 
-    /// Checks that a weights file is one that this manifest can describe: its length, and of safetensors every
-    /// name, dtype, shape and place in its header. The bytes of the tensors are not read.
+    /// True where a literal, which may be a header by its length, comes before a tensor.
+    fn has_gguf_header(&self) -> bool {
+        match self.segments.as_slice() {
+            [Segment::Literal { bytes, .. }, Segment::Tensor(_), ..] => {
+                *bytes >= gguf::LEAST_HEADER
+            }
+            _ => false,
+        }
+    }
+
+    /// Checks that GGUF has such dtypes and so many sides: ggml adds types, which only a newer mvc knows.
+    fn validate_gguf(&self) -> Result<()> {
+        let tensors = self.segments.iter().filter_map(|segment| match segment {
+            Segment::Tensor(tensor) => Some(tensor),
+            _ => None,
+        });
+        for tensor in tensors {
+            let sides = tensor.shape.len();
+            let what = match () {
+                () if !gguf::has(&tensor.dtype) => format!("is {}", tensor.dtype),
+                () if sides > gguf::MAX_SIDES => format!("has {sides} sides"),
+                () => continue,
+            };
+            let name = printable(&tensor.name);
+            let what = format!("its GGUF tensor {name:?} {what}");
+            return Err(ManifestError::Newer { what });
+        }
+        Ok(())
+    }
+
+    /// Checks that a weights file is one that this manifest can describe: its length, and of safetensors and GGUF
+    /// every name, dtype, shape and place in its header. The bytes of the tensors are not read.
     pub fn check(&self, file: &dyn ReadAt) -> Result<()> {
         let (expected, found) = (self.file_len(), file.len());
         if expected != found {
@@ -120,18 +154,22 @@ impl Manifest {
 
     /// The part of [`Manifest::check`] that needs only the file's first literal, as the store holds it.
     pub fn check_header(&self, header: &dyn ReadAt) -> Result<()> {
-        if self.format != Format::Safetensors {
-            return Ok(());
-        }
         let unread = |error| ManifestError::Header(Box::new(error));
-        let found = safetensors::header_len(header, self.file_len()).map_err(unread)?;
-        let expected = self.segments.first().map_or(0, Segment::bytes);
-        if found != expected {
-            return Err(ManifestError::HeaderLength { expected, found });
-        }
-        let tensors = safetensors::read_header(header, self.file_len()).map_err(unread)?;
+        let tensors = match self.format {
+            Format::Torch | Format::Opaque => return Ok(()),
+            Format::Gguf => gguf::read_header(header, self.file_len()).map_err(unread)?,
+            Format::Safetensors => {
+                let found = safetensors::header_len(header, self.file_len()).map_err(unread)?;
+                let expected = self.segments.first().map_or(0, Segment::bytes);
+                if found != expected {
+                    return Err(ManifestError::HeaderLength { expected, found });
+                }
+                let header = safetensors::read_header(header, self.file_len());
+                header.map_err(unread)?.tensors
+            }
+        };
         let mut listed = self.tensors().into_iter();
-        for expected in tensors.tensors {
+        for expected in tensors {
             let agrees = listed.next().is_some_and(|entry| {
                 entry.name == expected.name
                     && entry.dtype == expected.dtype
@@ -162,7 +200,7 @@ fn check_tensor<'a>(
     let name = tensor.name.as_str();
     let fits = match format {
         Format::Torch => true,
-        Format::Safetensors => tensor.aliases.is_empty(),
+        Format::Safetensors | Format::Gguf => tensor.aliases.is_empty(),
         Format::Opaque => false,
     };
     if !fits {
@@ -174,7 +212,11 @@ fn check_tensor<'a>(
     if !countable(&tensor.shape) {
         return Err((name, TensorProblem::Sides));
     }
-    let known = tensor.dtype.size().is_some();
+    let known = match format {
+        Format::Gguf => tensor.dtype.block().is_some(),
+        // Elsewhere such a name says nothing of blocks.
+        Format::Safetensors | Format::Torch | Format::Opaque => tensor.dtype.size().is_some(),
+    };
     if known && tensor.dtype.bytes(&tensor.shape) != Some(tensor.bytes) {
         return Err((name, TensorProblem::Length));
     }

@@ -81,6 +81,9 @@ pub enum ManifestError {
         "the sidecar does not begin with the one literal that a safetensors file has, its header"
     )]
     Literals,
+    /// A GGUF file begins with its header, and a tensor follows.
+    #[error("the sidecar does not begin with what a GGUF file has, its header and a tensor")]
+    NoHeader,
     /// The segments are longer than a file can be.
     #[error("the sidecar's segments together are longer than any file")]
     Overflow,
@@ -184,6 +187,7 @@ impl Failure for ManifestError {
             | Self::Inline
             | Self::Stored
             | Self::Literals
+            | Self::NoHeader
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }
@@ -219,6 +223,7 @@ impl Failure for ManifestError {
             | Self::Inline
             | Self::Stored
             | Self::Literals
+            | Self::NoHeader
             | Self::Overflow
             | Self::Count { .. }
             | Self::Length { .. }

@@ -51,19 +51,27 @@ pub enum Format {
     Safetensors,
     /// A zip archive written by `torch.save`.
     Torch,
+    /// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
+    Gguf,
     /// Bytes.
     Opaque,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 3] = [Format::Safetensors, Format::Torch, Format::Opaque];
+    pub const ALL: [Format; 4] = [
+        Format::Safetensors,
+        Format::Torch,
+        Format::Gguf,
+        Format::Opaque,
+    ];
 
     /// The name in a sidecar's first line.
     pub fn name(self) -> &'static str {
         match self {
             Format::Safetensors => "safetensors",
             Format::Torch => "torch",
+            Format::Gguf => "gguf",
             Format::Opaque => "opaque",
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{Failure, Kind};
-use crate::model::testing::{manifest, safetensors};
+use crate::model::testing::{gguf, manifest, safetensors};
 
 fn id(n: u8) -> ObjectId {
     ObjectId::from_bytes([n; 32])
@@ -205,6 +205,50 @@ fn lines_must_agree_with_the_header() {
     let mut other = file.clone();
     other[8] = b'x';
     assert!(matches!(good.check(&other), Err(ManifestError::Header(_))));
+}
+
+#[test]
+fn lines_of_gguf_must_agree_with_the_header() {
+    let tensors = [("a", &[32, 2][..], 2, 0), ("b", &[2][..], 0, 64)];
+    let file = gguf(&[], &tensors, &[7; 72]);
+    let good = manifest(&file, "x.gguf");
+    good.check(&file).expect("it is this file's");
+    // All that is needed is the front, as the store holds it.
+    let header = file[..good.segments[0].bytes() as usize].to_vec();
+    good.check_header(&header).expect("it is this file's");
+    type Lie = fn(&mut Tensor);
+    let lies: [Lie; 3] = [
+        |tensor| tensor.name = "c".into(),
+        |tensor| tensor.dtype = Dtype::I32,
+        |tensor| tensor.shape = vec![1, 2],
+    ];
+    for lie in lies {
+        let mut manifest = good.clone();
+        let Some(Segment::Tensor(tensor)) = manifest.segments.last_mut() else {
+            panic!("the last segment is a tensor");
+        };
+        lie(tensor);
+        assert!(matches!(
+            manifest.check(&file),
+            Err(ManifestError::Disagrees { .. })
+        ));
+        Manifest::parse(manifest.to_text().as_bytes()).expect("nothing is wrong with the text");
+    }
+    // A tensor left out, its bytes a literal's.
+    let mut fewer = good.clone();
+    fewer.segments.truncate(2);
+    fewer.segments.push(Segment::Literal {
+        bytes: 36,
+        id: id(1),
+    });
+    assert!(matches!(fewer.check(&file), Err(ManifestError::Disagrees { name }) if name == "b"));
+    let mut other = file.clone();
+    other[4] = 1;
+    assert!(matches!(good.check(&other), Err(ManifestError::Header(_))));
+    // Elsewhere the same words are a dtype of unknown size.
+    let elsewhere = good.to_text().replace("mvc 1 gguf", "mvc 1 torch");
+    let elsewhere = elsewhere.replace("Q4_0 2x32 36", "Q4_0 2x31 36");
+    assert!(Manifest::parse(elsewhere.as_bytes()).is_ok());
 }
 
 fn segments() -> impl Strategy<Value = Vec<Segment>> {

@@ -1,9 +1,10 @@
 //! Bytes to F64, without branches where it matters, so that the compiler can use vectors.
 
+use super::quant;
 use crate::base::Dtype;
 
-/// Widens elements to F64, exactly but for 64-bit integers beyond 2^53. False, and nothing written, where the
-/// dtype is not one of numbers. The parts of complex numbers are elements.
+/// Widens elements to F64, exactly but for 64-bit integers beyond 2^53; quantised ones in whole blocks. False, and
+/// nothing written, where the dtype is not one of numbers. The parts of complex numbers are elements.
 pub(super) fn decode(dtype: &Dtype, bytes: &[u8], out: &mut [f64]) -> bool {
     match dtype {
         Dtype::F32 | Dtype::C64 => each(bytes, out, |b| f64::from(f32::from_le_bytes(b))),
@@ -22,9 +23,18 @@ pub(super) fn decode(dtype: &Dtype, bytes: &[u8], out: &mut [f64]) -> bool {
         Dtype::I64 => each(bytes, out, |b| i64::from_le_bytes(b) as f64),
         Dtype::F8E4M3 => by_table(bytes, out, f8_e4m3),
         Dtype::F8E5M2 => by_table(bytes, out, |b| half(u16::from(b) << 8)),
+        Dtype::Quant(quant) => return quant::decode(*quant, bytes, out),
         Dtype::Other(_) => return false,
     }
     true
+}
+
+/// True for dtypes that are decoded.
+pub(super) fn is_decoded(dtype: &Dtype) -> bool {
+    match dtype {
+        Dtype::Quant(quant) => quant::reader(*quant).is_some(),
+        dtype => dtype.size().is_some(),
+    }
 }
 
 #[inline(always)]
@@ -46,7 +56,7 @@ fn by_table(bytes: &[u8], out: &mut [f64], read: impl Fn(u8) -> f64) {
 /// An F16 by its bits: moved into the place of an F32's exponent and mantissa it is too small by 2^112, which a
 /// multiplication mends for subnormals too.
 #[inline(always)]
-fn half(bits: u16) -> f64 {
+pub(super) fn half(bits: u16) -> f64 {
     const SCALE: f32 = f32::from_bits((127 + 112) << 23);
     const LARGEST: u32 = 0x7c00 << 13;
     let sign = u32::from(bits & 0x8000) << 16;

@@ -24,6 +24,16 @@ impl Distinct {
         }
     }
 
+    /// Adds elements that were decoded, by the bits of their values.
+    pub(super) fn add_values(&mut self, values: &[f64]) {
+        for value in values {
+            if self.too_many {
+                return;
+            }
+            self.insert(value.to_bits());
+        }
+    }
+
     /// Adds what another has counted.
     pub(super) fn merge(&mut self, other: &Self) {
         self.too_many |= other.too_many;

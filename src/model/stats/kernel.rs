@@ -2,22 +2,70 @@
 
 use super::decode::{decode, round};
 use super::distinct::Distinct;
-use super::{Result, Stats, element_size};
+use super::{Result, Stats};
+use crate::base::quant::Block;
 use crate::base::{Dtype, ReadAt};
 use crate::model::view::InOrder;
 
-/// Elements that are widened at a time: both sides stay in the cache next to the core.
+/// Elements that are widened at a time: both sides stay in the cache next to the core. Whole quantised blocks.
 const STEP: usize = 2048;
 
 /// Sums that run side by side, in a fixed pattern.
 const LANES: usize = 4;
 
+/// A tensor that is measured.
+pub(super) struct Operand<'a> {
+    pub(super) bytes: InOrder<'a>,
+    pub(super) dtype: &'a Dtype,
+    /// What its elements lie in.
+    pub(super) block: Block,
+    /// False where its elements are bare bytes, whatever its dtype.
+    pub(super) numeric: bool,
+}
+
+impl Operand<'_> {
+    pub(super) fn elements(&self) -> u64 {
+        self.bytes.len() / self.block.bytes * self.block.values
+    }
+
+    /// How many bytes hold so many elements; the last block may have more.
+    fn bytes_of(&self, elements: usize) -> usize {
+        elements.div_ceil(self.block.values as usize) * self.block.bytes as usize
+    }
+
+    /// Fills `buffer` with what holds `count` elements from `first` on, which begins a block.
+    fn read(&self, first: u64, count: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.resize(self.bytes_of(count), 0);
+        let at = first / self.block.values * self.block.bytes;
+        Ok(self.bytes.read_exact_at(buffer, at)?)
+    }
+
+    /// Widens `count` elements; `None` where there are no numbers.
+    fn widen<'w>(
+        &self,
+        bytes: &[u8],
+        count: usize,
+        wide: &'w mut [f64; STEP],
+    ) -> Option<&'w [f64]> {
+        let whole = count.next_multiple_of(self.block.values as usize);
+        let decoded = self.numeric && decode(self.dtype, bytes, &mut wide[..whole]);
+        decoded.then_some(&wide[..count])
+    }
+
+    /// Counts the different elements: by their bits, or, where they have none of their own, by their values.
+    fn distinct(&self, bytes: &[u8], wide: Option<&[f64]>, to: &mut Distinct) {
+        match wide {
+            Some(wide) if self.block.values > 1 => to.add_values(wide),
+            _ => to.add(bytes, self.block.bytes as usize),
+        }
+    }
+}
+
 /// What is to be measured.
 pub(super) struct Work<'a> {
-    pub(super) a: &'a InOrder<'a>,
-    pub(super) a_dtype: &'a Dtype,
+    pub(super) a: Operand<'a>,
     /// The other tensor; without one, the first is measured alone.
-    pub(super) other: Option<(&'a InOrder<'a>, &'a Dtype)>,
+    pub(super) b: Option<Operand<'a>>,
 }
 
 /// The memory of one thread.
@@ -99,61 +147,50 @@ impl Work<'_> {
         count: usize,
         buffers: &mut Buffers,
     ) -> Result<Partial> {
-        let read = |bytes: &InOrder<'_>, dtype: &Dtype, buffer: &mut Vec<u8>| {
-            let size = element_size(dtype);
-            buffer.resize(count * size as usize, 0);
-            bytes.read_exact_at(buffer, first * size)
-        };
-        read(self.a, self.a_dtype, &mut buffers.a)?;
-        if let Some((bytes, dtype)) = self.other {
-            read(bytes, dtype, &mut buffers.b)?;
-        }
+        self.a.read(first, count, &mut buffers.a)?;
         let mut partial = Partial::default();
-        let a_size = element_size(self.a_dtype) as usize;
         let mut wide = Box::new(([0.0; STEP], [0.0; STEP]));
-        match self.other {
-            None => {
-                for a in buffers.a.chunks(STEP * a_size) {
-                    let n = a.len() / a_size;
-                    let wide_a = &mut wide.0[..n];
-                    partial.distinct_a.add(a, a_size);
-                    if decode(self.a_dtype, a, wide_a) {
-                        partial.measure_one(wide_a);
-                    }
+        let a_steps = buffers.a.chunks(self.a.bytes_of(STEP));
+        let lengths = (0..count).step_by(STEP).map(|done| STEP.min(count - done));
+        let Some(other) = &self.b else {
+            for (a, n) in a_steps.zip(lengths) {
+                let wide_a = self.a.widen(a, n, &mut wide.0);
+                self.a.distinct(a, wide_a, &mut partial.distinct_a);
+                if let Some(wide_a) = wide_a {
+                    partial.measure_one(wide_a);
                 }
             }
-            Some((_, b_dtype)) => {
-                let b_size = element_size(b_dtype) as usize;
-                let steps = buffers
-                    .a
-                    .chunks(STEP * a_size)
-                    .zip(buffers.b.chunks(STEP * b_size));
-                let casts = self.a_dtype != b_dtype;
-                for (a, b) in steps {
-                    let n = a.len() / a_size;
-                    let (wide_a, wide_b) = (&mut wide.0[..n], &mut wide.1[..n]);
-                    partial.distinct_a.add(a, a_size);
-                    partial.distinct_b.add(b, b_size);
-                    let numeric = decode(self.a_dtype, a, wide_a);
-                    if numeric && !casts && a == b {
-                        partial.measure_one(wide_a);
-                        continue;
-                    }
-                    let numeric = numeric && decode(b_dtype, b, wide_b);
-                    partial.changed += match casts {
-                        false => differing(a, b, a_size),
-                        true => wide_a
-                            .iter()
-                            .zip(&*wide_b)
-                            .filter(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))
-                            .count() as u64,
-                    };
-                    if numeric {
-                        partial.measure_two(wide_a, wide_b);
-                    }
-                    if casts {
-                        partial.rounded += rounded(b_dtype, wide_a, wide_b);
-                    }
+            return Ok(partial);
+        };
+        other.read(first, count, &mut buffers.b)?;
+        let b_steps = buffers.b.chunks(other.bytes_of(STEP));
+        let casts = self.a.dtype != other.dtype;
+        let by_value = casts || self.a.block.values > 1;
+        for ((a, b), n) in a_steps.zip(b_steps).zip(lengths) {
+            let wide_a = self.a.widen(a, n, &mut wide.0);
+            self.a.distinct(a, wide_a, &mut partial.distinct_a);
+            if let Some(wide_a) = wide_a
+                && !casts
+                && a == b
+            {
+                other.distinct(b, Some(wide_a), &mut partial.distinct_b);
+                partial.measure_one(wide_a);
+                continue;
+            }
+            let wide_b = other.widen(b, n, &mut wide.1);
+            other.distinct(b, wide_b, &mut partial.distinct_b);
+            partial.changed += match (wide_a, wide_b) {
+                (Some(a), Some(b)) if by_value => a
+                    .iter()
+                    .zip(b)
+                    .filter(|(a, b)| a != b && !(a.is_nan() && b.is_nan()))
+                    .count() as u64,
+                _ => differing(a, b, self.a.block.bytes as usize),
+            };
+            if let (Some(wide_a), Some(wide_b)) = (wide_a, wide_b) {
+                partial.measure_two(wide_a, wide_b);
+                if casts {
+                    partial.rounded += rounded(other.dtype, wide_a, wide_b);
                 }
             }
         }
@@ -163,13 +200,12 @@ impl Work<'_> {
     /// The figures of all elements.
     pub(super) fn stats(&self, elements: u64, whole: Partial) -> Stats {
         let sums = whole.sums;
-        let b_dtype = self.other.map_or(self.a_dtype, |(_, dtype)| dtype);
-        let numeric = |dtype: &Dtype| !matches!(dtype, Dtype::Other(_));
-        let casts = self.a_dtype != b_dtype && self.a_dtype.is_float();
+        let b = self.b.as_ref().unwrap_or(&self.a);
+        let casts = self.a.dtype != b.dtype && self.a.dtype.is_real();
         let distinct_a = whole.distinct_a.count();
         let mut stats = Stats {
             elements,
-            numeric: numeric(self.a_dtype) && numeric(b_dtype),
+            numeric: self.a.numeric && b.numeric,
             changed: whole.changed,
             max_abs: sums.max,
             nan_a: whole.nan_a,
@@ -181,11 +217,11 @@ impl Work<'_> {
             zeros_b: sums.zeros_b,
             zeroed: sums.zeroed,
             distinct_a,
-            distinct_b: match self.other {
+            distinct_b: match self.b {
                 Some(_) => whole.distinct_b.count(),
                 None => distinct_a,
             },
-            rounded: (casts && round(b_dtype, 0.0).is_some()).then_some(whole.rounded),
+            rounded: (casts && round(b.dtype, 0.0).is_some()).then_some(whole.rounded),
             ..Stats::default()
         };
         stats.set_norms(sums.a2, sums.b2, sums.d2, sums.dot);

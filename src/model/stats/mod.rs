@@ -6,18 +6,25 @@
 mod decode;
 mod distinct;
 mod kernel;
+mod quant;
 pub mod rank;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::manifest::Entry;
-use super::view::{InOrder, Strided};
+use super::view::Strided;
+use crate::base::quant::Block;
 use crate::base::{Dtype, Failure, Kind, Progress, ReadAt};
-use kernel::{Partial, Work};
+use kernel::{Operand, Partial, Work};
 
-/// Elements per block that a thread takes: a chunk of the store for 4-byte elements.
+/// Elements per block that a thread takes: a chunk of the store for 4-byte elements, and whole quantised blocks.
 const BLOCK: u64 = 256 << 10;
+
+/// True for dtypes whose bytes are read as numbers here. Tensors of others are compared by their bytes alone.
+pub fn is_decoded(dtype: &Dtype) -> bool {
+    decode::is_decoded(dtype)
+}
 
 /// A tensor to read.
 #[derive(Clone, Copy)]
@@ -58,20 +65,35 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Its bytes in order; as bare bytes where the element size is not known.
-    fn open(&self) -> Result<InOrder<'a>> {
-        let known = self.dtype.size().is_some();
-        let strided = match known {
-            true => Strided::new(
+    /// Its bytes in order, and what an element is: a byte where the dtype is not decoded, and where quantised bytes
+    /// are not as many as the sides need; a part of complex numbers.
+    fn open(&self) -> Result<Operand<'a>> {
+        let byte = Block {
+            values: 1,
+            bytes: 1,
+        };
+        let (element, numeric) = match self.dtype {
+            Dtype::C64 => (Some(Dtype::F32.block().unwrap_or(byte)), true),
+            Dtype::C128 => (Some(Dtype::F64.block().unwrap_or(byte)), true),
+            Dtype::Quant(_) if self.dtype.bytes(self.shape) != Some(self.bytes) => (None, false),
+            dtype => (dtype.block(), is_decoded(dtype)),
+        };
+        let strided = match self.dtype.size() {
+            Some(_) => Strided::new(
                 self.offset,
                 self.dtype,
                 self.shape,
                 self.strides.unwrap_or(&[]),
             ),
-            false => Strided::new(self.offset, &Dtype::U8, &[self.bytes], &[]),
+            None => Strided::new(self.offset, &Dtype::U8, &[self.bytes], &[]),
         };
         let strided = strided.ok_or(StatsError::Shape)?;
-        Ok(strided.of(self.source, 0))
+        Ok(Operand {
+            bytes: strided.of(self.source, 0),
+            dtype: self.dtype,
+            block: element.filter(|_| numeric).unwrap_or(byte),
+            numeric,
+        })
     }
 }
 
@@ -86,7 +108,7 @@ pub struct Stats {
     /// False where the dtype is not one of numbers; then elements are bytes, and only they and `changed` mean
     /// anything.
     pub numeric: bool,
-    /// Elements whose bits differ; of different dtypes, whose values differ.
+    /// Elements whose bits differ; of different dtypes, and of quantised ones, whose values differ.
     pub changed: u64,
     /// ||b - a|| / ||a||; `None` where a is all zero and b is not.
     pub rel_l2: Option<f64>,
@@ -214,14 +236,9 @@ pub type Result<T> = std::result::Result<T, StatsError>;
 
 /// Measures one tensor: `a` and `b` of the figures are the same.
 pub fn of(tensor: &Input<'_>, threads: usize, progress: &dyn Progress) -> Result<Stats> {
-    let bytes = tensor.open()?;
-    let work = Work {
-        a: &bytes,
-        a_dtype: tensor.dtype,
-        other: None,
-    };
-    let elements = bytes.len() / element_size(tensor.dtype);
-    run(&work, elements, threads, progress)
+    let a = tensor.open()?;
+    let elements = a.elements();
+    run(&Work { a, b: None }, elements, threads, progress)
 }
 
 /// Measures how far two tensors are apart; `None` where their elements do not correspond: shapes that differ in
@@ -234,33 +251,20 @@ pub fn compare(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Option<Stats>> {
-    let (a_bytes, b_bytes) = (a.open()?, b.open()?);
-    let known = a.dtype.size().is_some() && b.dtype.size().is_some();
+    let same_rows = !a.shape.is_empty() && a.shape.get(1..) == b.shape.get(1..);
+    let (a, b) = (a.open()?, b.open()?);
+    let known = a.numeric && b.numeric;
     let complex = |dtype: &Dtype| matches!(dtype, Dtype::C64 | Dtype::C128);
-    if a.dtype != b.dtype && (!known || complex(a.dtype) != complex(b.dtype)) {
+    let other = a.dtype != b.dtype || a.numeric != b.numeric;
+    if other && (!known || complex(a.dtype) != complex(b.dtype)) {
         return Ok(None);
     }
-    let elements_a = a_bytes.len() / element_size(a.dtype);
-    let elements_b = b_bytes.len() / element_size(b.dtype);
-    let same_rows = !a.shape.is_empty() && a.shape.get(1..) == b.shape.get(1..);
+    let (elements_a, elements_b) = (a.elements(), b.elements());
     if elements_a != elements_b && !(known && same_rows) {
         return Ok(None);
     }
-    let work = Work {
-        a: &a_bytes,
-        a_dtype: a.dtype,
-        other: Some((&b_bytes, b.dtype)),
-    };
-    run(&work, elements_a.min(elements_b), threads, progress).map(Some)
-}
-
-/// The size of what is counted as an element: a byte of unknown dtypes, a part of complex numbers.
-fn element_size(dtype: &Dtype) -> u64 {
-    match dtype {
-        Dtype::C64 => 4,
-        Dtype::C128 => 8,
-        dtype => dtype.size().unwrap_or(1) as u64,
-    }
+    let elements = elements_a.min(elements_b);
+    run(&Work { a, b: Some(b) }, elements, threads, progress).map(Some)
 }
 
 /// Measures all blocks, several at a time, and adds them up in order.

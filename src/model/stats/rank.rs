@@ -50,7 +50,7 @@ pub fn of_difference(
     if a.shape != b.shape || !floats || most == 0 || columns > COLUMNS {
         return Ok(None);
     }
-    let (a_bytes, b_bytes) = (a.open()?, b.open()?);
+    let (a_bytes, b_bytes) = (a.open()?.bytes, b.open()?.bytes);
     let columns = columns as usize;
     let (mut a_row, mut b_row) = (vec![0; columns * a_size], vec![0; columns * b_size]);
     let (mut a_wide, mut b_wide) = (vec![0.0; columns], vec![0.0; columns]);

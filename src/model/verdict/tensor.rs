@@ -6,7 +6,7 @@ use super::{RELATED, percent};
 use crate::base::Dtype;
 use crate::model::diff::{Change, What};
 use crate::model::stats::rank::LowRank;
-use crate::model::stats::{Stats, share};
+use crate::model::stats::{Stats, is_decoded, share};
 
 /// Below this share of zeros nobody would speak of pruning.
 const PRUNED: f64 = 0.1;
@@ -78,6 +78,11 @@ pub enum TensorVerdict {
     },
     /// Its values have little to do with the old ones.
     Replaced,
+    /// It changed, and its dtype is one whose bytes are not read as numbers.
+    NotDecoded {
+        /// That dtype.
+        dtype: Dtype,
+    },
     /// It changed, and no figures say how.
     Changed,
 }
@@ -104,7 +109,12 @@ impl TensorVerdict {
         let Some(stats) = stats.filter(|stats| stats.numeric) else {
             return match change.what {
                 What::Shape => Self::Reshaped,
-                _ => Self::Changed,
+                _ => [&after.dtype, &before.dtype]
+                    .into_iter()
+                    .find(|dtype| !is_decoded(dtype))
+                    .map_or(Self::Changed, |dtype| Self::NotDecoded {
+                        dtype: dtype.clone(),
+                    }),
             };
         };
         if before.shape != after.shape {
@@ -119,15 +129,26 @@ impl TensorVerdict {
         }
         let nonzero = 1.0 - share(stats.zeros_b, stats.elements);
         let few = |distinct: Option<u32>| distinct.filter(|_| stats.elements >= ENOUGH_TO_QUANTISE);
-        let from_float = before.dtype.is_float();
-        if from_float && !after.dtype.is_float() {
+        let from_real = before.dtype.is_real();
+        if from_real && !after.dtype.is_real() {
             return Self::Quantised {
                 to: after.dtype.clone(),
                 values: stats.distinct_b,
             };
         }
+        let related = stats.cosine.is_none_or(|cosine| cosine >= RELATED);
+        if from_real
+            && matches!(after.dtype, Dtype::Quant(_))
+            && before.dtype != after.dtype
+            && related
+        {
+            return Self::Quantised {
+                to: after.dtype.clone(),
+                values: None,
+            };
+        }
         if let (None, Some(values)) = (few(stats.distinct_a), few(stats.distinct_b))
-            && from_float
+            && from_real
             && stats.elements >= ENOUGH_TO_QUANTISE
             && nonzero > 0.05
         {
@@ -137,7 +158,7 @@ impl TensorVerdict {
             };
         }
         let new_zeros = share(stats.zeroed, stats.elements);
-        if from_float && new_zeros >= PRUNED {
+        if from_real && new_zeros >= PRUNED {
             let others = share(stats.changed.saturating_sub(stats.zeroed), stats.elements);
             let cast = before.dtype != after.dtype;
             return Self::Pruned {
@@ -155,12 +176,12 @@ impl TensorVerdict {
                 },
             };
         }
-        if !from_float {
+        if !from_real {
             return Self::Changed;
         }
         match low_rank {
             Some(low) => Self::LowRank { rank: low.rank },
-            None if stats.cosine.is_some_and(|cosine| cosine < RELATED) => Self::Replaced,
+            None if !related => Self::Replaced,
             None => Self::Tuned {
                 rel_l2: stats.rel_l2,
             },
@@ -181,6 +202,7 @@ impl TensorVerdict {
             | Self::Pruned { .. }
             | Self::LowRank { .. }
             | Self::Tuned { rel_l2: None }
+            | Self::NotDecoded { .. }
             | Self::Replaced => false,
         }
     }
@@ -216,6 +238,7 @@ impl TensorVerdict {
                 None => "was all zero".into(),
             },
             Self::Replaced => "replaced".into(),
+            Self::NotDecoded { dtype } => format!("{dtype} is not decoded"),
             Self::Changed => "changed".into(),
         }
     }

@@ -290,3 +290,75 @@ fn low_rank_is_told_of_long_matrices() {
     );
     assert_eq!(rank_of(&|i, j| noise(i * columns + j)), None);
 }
+
+/// Floats in blocks of 32 bytes and one factor.
+fn q8_0(bytes: &[u8]) -> Vec<u8> {
+    let values: Vec<f32> = floats(bytes).collect();
+    let block = |values: &[f32]| {
+        let largest = values
+            .iter()
+            .fold(0.0f32, |most, value| most.max(value.abs()));
+        let d = half::f16::from_f32(largest / 127.0);
+        let numbers = values
+            .iter()
+            .map(|value| (value / d.to_f32()).round() as i8);
+        let numbers = numbers.map(i8::cast_unsigned);
+        let block: Vec<u8> = d.to_le_bytes().into_iter().chain(numbers).collect();
+        block
+    };
+    values.chunks(32).flat_map(block).collect()
+}
+
+#[test]
+fn an_export_is_quantised_and_a_younger_type_is_not_decoded() {
+    let quantise = |weights: &mut Weights, name: &str| {
+        if weights.2[1] == 64 {
+            (weights.1, weights.3) = (Dtype::parse(name).expect("a name"), q8_0(&weights.3));
+        }
+    };
+    let verdict = after(|weights| quantise(weights, "Q8_0"));
+    says(
+        &verdict,
+        VerdictKind::Quantised,
+        "quantised: 2 of 4 tensors",
+    );
+    let quantised = |change: fn(usize, &mut Vec<u8>)| {
+        let mut model = model();
+        model
+            .iter_mut()
+            .for_each(|weights| quantise(weights, "Q8_0"));
+        let before = file(&model, "a");
+        model
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, weights)| change(i, &mut weights.3));
+        judged(&before, &file(&model, "a"))
+    };
+    // One of 127 steps of one element.
+    let verdict = quantised(|i, bytes| {
+        if i == 0 {
+            bytes[2] = bytes[2].wrapping_add(1);
+        }
+    });
+    assert_eq!(verdict.kind, VerdictKind::Partial);
+    assert!(
+        verdict.text.starts_with("fine-tune: rel. change"),
+        "{}",
+        verdict.text
+    );
+    // Of a type that is not decoded there are no numbers.
+    let verdict = after(|weights| {
+        if weights.2[1] == 64 {
+            let bytes = weights.2[0] * 2 * 36;
+            (weights.1, weights.3) = (
+                Dtype::parse("Q8_1").expect("a name"),
+                vec![1; bytes as usize],
+            );
+        }
+    });
+    says(&verdict, VerdictKind::Changed, "changed: 2 of 4 tensors");
+    assert_eq!(
+        verdict.notes,
+        ["no figures for 2 changed tensors: Q8_1 is not decoded"]
+    );
+}

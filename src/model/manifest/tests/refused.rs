@@ -33,9 +33,9 @@ fn every_other_text_is_refused_in_its_own_words() {
             "it has version 2",
         ),
         (
-            good.replace("torch", "gguf"),
+            good.replace("torch", "onnx"),
             Kind::Unsupported,
-            "it has the format \"gguf\"",
+            "it has the format \"onnx\"",
         ),
         (
             with("sparse \"a\" #\n"),
@@ -298,6 +298,52 @@ fn every_other_text_is_refused_in_its_own_words() {
             with("literal 100000009 #\n").replace("torch", "safetensors"),
             Kind::BadInput,
             "does not begin with the one literal",
+        ),
+        (
+            with("tensor \"a\" I8 1 1 #\n").replace("torch", "gguf"),
+            Kind::BadInput,
+            "what a GGUF file has, its header and a tensor",
+        ),
+        (
+            with("literal 47 #\ntensor \"a\" I8 1 1 #\n").replace("torch", "gguf"),
+            Kind::BadInput,
+            "what a GGUF file has, its header and a tensor",
+        ),
+        (
+            with("literal 48 #\n").replace("torch", "gguf"),
+            Kind::BadInput,
+            "what a GGUF file has, its header and a tensor",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" I8 1 1 #\nalias \"b\" \"a\"\n")
+                .replace("torch", "gguf"),
+            Kind::BadInput,
+            "\"a\" is of a kind that the file's format",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" U8 1 1 #\n").replace("torch", "gguf"),
+            Kind::Unsupported,
+            "its GGUF tensor \"a\" is U8",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" Q9_K 256 9 #\n").replace("torch", "gguf"),
+            Kind::Unsupported,
+            "its GGUF tensor \"a\" is Q9_K",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" I8 1x1x1x1x1 1 #\n").replace("torch", "gguf"),
+            Kind::Unsupported,
+            "its GGUF tensor \"a\" has 5 sides",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" Q4_K 256 143 #\n").replace("torch", "gguf"),
+            Kind::BadInput,
+            "\"a\" has a length that its dtype and shape do not give",
+        ),
+        (
+            with("literal 48 #\ntensor \"a\" Q4_0 16x2 18 #\n").replace("torch", "gguf"),
+            Kind::BadInput,
+            "\"a\" has a length that its dtype and shape do not give",
         ),
         (
             with("tensors 99999999999 #\n"),
