@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
+use super::relatives::{self, Relatives};
 use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
@@ -216,7 +217,9 @@ pub fn store(
     let state = ws.state()?;
     let mut writer: Option<Writer> = None;
     let mut pending: Vec<Pending> = Vec::new();
-    for path in paths {
+    // What was put by this command, and lies in a pack that is not published yet, or in one that is.
+    let (mut unpublished, mut published): (Vec<Manifest>, Vec<Manifest>) = Default::default();
+    for path in by_size(ws, paths) {
         let known = tracked::in_worktree(ws, path)?;
         let opened = match weights::lstat(ws, path)? {
             Some(_) => weights::open(ws, path)?,
@@ -276,15 +279,28 @@ pub fn store(
             report.unchanged.push(path.clone());
             continue;
         }
+        let how = How {
+            opaque: options.opaque,
+        };
+        let adding = || format!("cannot add {path}");
+        let scanned = weights::cut(&opened, how).during(adding)?;
+        if unpublished
+            .iter()
+            .any(|file| relatives::share_names(file, &scanned.tiling))
+        {
+            // Only what is published can be a base.
+            writer.take().map(Writer::finish).transpose()?;
+            published.append(&mut unpublished);
+        }
+        let mut relatives = Relatives::find(ws, path, known.as_ref().zip(before.as_ref()))?;
+        published.iter().for_each(|file| relatives.add(file));
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(ws.store().writer()?),
         };
-        let how = How {
-            opaque: options.opaque,
-        };
-        let stored = weights::put(writer, &opened, before.as_ref(), how, progress)
-            .during(|| format!("cannot add {path}"))?;
+        let before = before.as_ref();
+        let stored =
+            weights::put(writer, &opened, scanned, before, &relatives, progress).during(adding)?;
         opened.unchanged(ws)?;
         let sidecar = Tracked::new(
             tracked::render(&stored.manifest, writer)?,
@@ -303,12 +319,29 @@ pub fn store(
             stamp: opened.stamp(ws, &sidecar)?,
             sidecar,
         });
+        unpublished.push(stored.manifest);
     }
+    let place = |path: &RepoPath| paths.iter().position(|other| other == path);
+    report.added.sort_by_cached_key(|added| place(&added.path));
+    report.unchanged.sort_by_cached_key(place);
     if let Some(writer) = writer {
         writer.finish()?;
     }
     publish(ws, pending)?;
     Ok(report)
+}
+
+/// The largest files first, otherwise in their order: of two files with the same tensors, the smaller one is a cast of
+/// the larger one more often than the other way round.
+fn by_size<'a>(ws: &Workspace, paths: &'a [RepoPath]) -> Vec<&'a RepoPath> {
+    let mut sorted: Vec<&RepoPath> = paths.iter().collect();
+    let size = |path: &RepoPath| {
+        ws.on_disk(path)
+            .symlink_metadata()
+            .map_or(0, |stat| stat.len())
+    };
+    sorted.sort_by_cached_key(|path| std::cmp::Reverse(size(path)));
+    sorted
 }
 
 /// A sidecar to write once the objects are durable. The weights are closed by then: a folder of thousands of files

@@ -32,6 +32,7 @@ pub mod models;
 mod plain;
 pub mod reconcile;
 pub mod refs;
+pub mod relatives;
 pub mod restore;
 pub mod shards;
 pub mod show;

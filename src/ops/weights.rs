@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{During, Error, Result};
+use super::relatives::Relatives;
 use super::state::{self, Stamp, Stat, State};
 use super::tracked::Tracked;
 use super::workspace::Workspace;
@@ -260,16 +261,22 @@ pub struct Stored {
     pub written: u64,
 }
 
+/// Cuts a weights file into spans.
+pub fn cut(opened: &Opened, how: How) -> Result<Scanned> {
+    Ok(scan(&opened.source, opened.path.name(), how)?)
+}
+
 /// Puts all objects of a weights file into the store. `before` is what the file held at its last version: its
-/// tensors of the same name are compared first, and are the bases of deltas.
+/// tensors of the same name are compared first. `relatives` are what new ones may be stored as differences to.
 pub fn put(
     writer: &mut Writer,
     opened: &Opened,
+    scanned: Scanned,
     before: Option<&Manifest>,
-    how: How,
+    relatives: &Relatives,
     progress: &dyn Progress,
 ) -> Result<Stored> {
-    let Scanned { tiling, notes } = scan(&opened.source, opened.path.name(), how)?;
+    let Scanned { tiling, notes } = scanned;
     let known = before.map(named_objects).unwrap_or_default();
     let items: Vec<PutItem<'_>> = tiling
         .spans()
@@ -285,7 +292,10 @@ pub fn put(
                 len: span.len,
                 element: element(span.dtype.as_ref()),
                 expect,
-                bases: expect.into_iter().collect(),
+                bases: match (&span.name, &span.dtype) {
+                    (Some(name), Some(dtype)) => relatives.of(name, &span.shape, dtype),
+                    _ => Vec::new(),
+                },
                 numbers: numbers(span),
             }
         })

@@ -53,7 +53,7 @@ pub use hold::Hold;
 pub use object::Object;
 pub use usage::{StoredSize, Usage};
 pub use verify::{Checked, Damage};
-pub use writer::{Numbers, Put, PutItem, Writer, Written};
+pub use writer::{Candidate, Numbers, Put, PutItem, Writer, Written};
 
 use packs::Packs;
 

@@ -338,6 +338,7 @@ impl Worker<'_> {
         let plan = self.plans.get(item, || {
             let mut planner = Planner {
                 shared: self.known.shared(),
+                plans: self.plans,
                 tools: &mut self.tools,
                 encoder: &mut self.encoder,
             };

@@ -36,9 +36,19 @@ pub struct PutItem<'a> {
     pub expect: Option<ObjectId>,
     /// Objects that are likely to be similar, the likeliest first: numbers are stored as their differences to one of
     /// them where that is smaller.
-    pub bases: Vec<ObjectId>,
+    pub bases: Vec<Candidate>,
     /// What is known of its numbers, so that they can be computed from others.
     pub numbers: Option<Numbers>,
+}
+
+/// An object that is likely to be similar to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The object.
+    pub id: ObjectId,
+    /// Which version of a file it is from, as a number that the caller gives: the version that is best for some
+    /// tensors of a file is likely the best for the others too, and is then the only one that is tried.
+    pub version: usize,
 }
 
 /// The numbers of a tensor.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use mvc::base::Kind;
 
-use crate::support::{Output, Sandbox, seeded};
+use crate::support::{Output, Sandbox, Weights, seeded};
 
 /// The work folder's neighbour of that name.
 fn beside(sandbox: &Sandbox, name: &str) -> String {
@@ -296,18 +296,23 @@ fn a_merge_that_stopped_keeps_what_it_merges() {
     assert_goes(&sandbox, &commit);
 }
 
+/// A model without a tensor of the other one's names: files that share names are written to packs of their own.
+fn other() -> Vec<u8> {
+    Weights::seeded(5).f32("head.weight", &[40, 60]).bytes()
+}
+
 #[test]
 fn of_a_pack_with_two_versions_the_one_that_is_needed_is_written_anew() {
     let sandbox = Sandbox::three();
     sandbox.git(&["switch", "--quiet", "-c", "side"]).ok();
     sandbox.write("model.safetensors", seeded(4));
-    sandbox.write("other.safetensors", seeded(5));
+    sandbox.write("other.safetensors", other());
     sandbox.mvc(&["commit", "-m", "two files"]).ok();
     let commit = sandbox.rev("HEAD");
     sandbox.git(&["switch", "--quiet", "main"]).ok();
     sandbox.mvc(&["restore", "."]).ok();
     // Known already, and so not stored again.
-    sandbox.write("other.safetensors", seeded(5));
+    sandbox.write("other.safetensors", other());
     sandbox.mvc(&["commit", "-m", "one of them"]).ok();
     sandbox.git(&["branch", "--quiet", "-D", "side"]).ok();
     forget(&sandbox);

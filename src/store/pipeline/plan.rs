@@ -1,15 +1,17 @@
 //! What an item's chunks are coded against: decided once for all of them, by samples.
 
+mod contest;
 mod sample;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::ObjectId;
 
 use super::super::codec::{Against, Conversion, Encoder, Format, Sample, View, factor};
 use super::super::object::{Object, Tools};
-use super::super::writer::{Numbers, PutItem};
+use super::super::writer::{Candidate, Numbers, PutItem};
 use super::super::{Element, Shared};
+use contest::Contests;
 use sample::{Piece, rows, samples};
 
 /// The longest chain of deltas that is written. Each object on the way costs time at every read, and bases further
@@ -18,6 +20,9 @@ const HEIGHT: u8 = 4;
 
 /// No more objects than this are tried as bases of one item.
 const CANDIDATES: usize = 8;
+
+/// A base that makes an item so many times smaller is taken before others are tried.
+const GOOD: usize = 16;
 
 /// A base is taken where it saves at least a tenth of what the item would be without one.
 const WORTH: (usize, usize) = (9, 10);
@@ -75,6 +80,7 @@ impl Plan {
 /// one wait, and dropped when its item is done.
 pub(super) struct Plans {
     slots: Vec<Mutex<Option<Arc<Plan>>>>,
+    contests: Mutex<Contests>,
 }
 
 impl Plans {
@@ -82,6 +88,7 @@ impl Plans {
     pub(super) fn new(items: usize) -> Self {
         Self {
             slots: std::iter::repeat_with(Mutex::default).take(items).collect(),
+            contests: Mutex::default(),
         }
     }
 
@@ -90,6 +97,10 @@ impl Plans {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    fn contests(&self) -> MutexGuard<'_, Contests> {
+        self.contests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops the plan of an item; the id of its base, and the tables that its chunks share.
@@ -105,6 +116,7 @@ impl Plans {
 /// Makes plans, with one thread's tools.
 pub(super) struct Planner<'a> {
     pub(super) shared: &'a Arc<Shared>,
+    pub(super) plans: &'a Plans,
     pub(super) tools: &'a mut Tools,
     pub(super) encoder: &'a mut Encoder,
 }
@@ -131,11 +143,12 @@ impl Planner<'_> {
 
     /// The objects that may serve, each once. Where a chain would become too long, what its end is coded against
     /// stands for it.
-    fn candidates(&mut self, item: &PutItem<'_>) -> Vec<Arc<Object>> {
+    fn candidates(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
         let mut found = Vec::new();
-        let mut ids: Vec<ObjectId> = item.bases.iter().rev().copied().collect();
+        let mut left = self.plans.contests().order(&item.bases);
+        left.reverse();
         let mut tried = Vec::new();
-        while let Some(id) = ids.pop() {
+        while let Some(Candidate { id, version }) = left.pop() {
             if tried.contains(&id) || tried.len() == 2 * CANDIDATES {
                 continue;
             }
@@ -144,8 +157,11 @@ impl Planner<'_> {
                 continue;
             };
             match object.height(self.tools) {
-                Ok(height) if height < HEIGHT => found.push(Arc::new(object)),
-                Ok(_) => ids.extend(object.record().bases.iter().rev()),
+                Ok(height) if height < HEIGHT => found.push((version, Arc::new(object))),
+                Ok(_) => {
+                    let bases = object.record().bases.iter().rev();
+                    left.extend(bases.map(|id| Candidate { id: *id, version }));
+                }
                 Err(_) => {}
             }
             if found.len() == CANDIDATES {
@@ -160,7 +176,7 @@ impl Planner<'_> {
     fn best(
         &mut self,
         item: &PutItem<'_>,
-        candidates: &[Arc<Object>],
+        candidates: &[(usize, Arc<Object>)],
         samples: &[Piece],
     ) -> (Plan, usize) {
         let alone = samples
@@ -168,7 +184,8 @@ impl Planner<'_> {
             .map(|(_, new)| self.encoder.size(new, item.element, None));
         let alone: usize = alone.sum();
         let (mut best, mut least) = (Plan::default(), alone / WORTH.1 * WORTH.0);
-        for base in candidates {
+        let mut winner = None;
+        for (version, base) in candidates {
             for conversion in conversions(item, base.record().element) {
                 let view = match conversion {
                     Some(conversion) => match self.fitted(base, conversion, samples) {
@@ -179,10 +196,19 @@ impl Planner<'_> {
                 };
                 let plan = Plan::against(base, view);
                 match self.size(item, samples, &plan) {
-                    Some(size) if size < least => (best, least) = (plan, size),
+                    Some(size) if size < least => {
+                        (best, least) = (plan, size);
+                        winner = Some(*version);
+                    }
                     _ => {}
                 }
             }
+            if least * GOOD < alone {
+                break;
+            }
+        }
+        if candidates.len() > 1 {
+            self.plans.contests().end(winner);
         }
         (best, least)
     }

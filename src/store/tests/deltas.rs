@@ -14,11 +14,18 @@ fn tuned(base: &[u8], seed: u32) -> Vec<u8> {
     floats.flat_map(f32::to_le_bytes).collect()
 }
 
+fn candidate((version, bytes): (usize, &&Vec<u8>)) -> Candidate {
+    Candidate {
+        id: ObjectId::of(bytes),
+        version,
+    }
+}
+
 /// Puts one object with these bases.
 fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> Put {
     let mut writer = store.writer().expect("a writer");
     let item = PutItem {
-        bases: bases.iter().map(|base| ObjectId::of(base)).collect(),
+        bases: bases.iter().enumerate().map(candidate).collect(),
         ..item(bytes, F32)
     };
     let puts = writer.put_all(&[item], &Silent).expect("put");
@@ -123,7 +130,7 @@ fn put_numbers(store: &Store, bytes: &Vec<u8>, base: Option<&Vec<u8>>, numbers: 
     let mut writer = store.writer().expect("a writer");
     let width = numbers.format.width() as u8;
     let item = PutItem {
-        bases: base.map(|base| ObjectId::of(base)).into_iter().collect(),
+        bases: base.map(|base| candidate((0, &base))).into_iter().collect(),
         numbers: Some(numbers),
         ..item(bytes, Element::number(width, numbers.format != Format::I8))
     };
