@@ -1,5 +1,8 @@
 //! `mvc verify`: whether every object that versions need is there and is what its name says.
 
+mod needs;
+mod repair;
+mod sources;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,22 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::error::Result;
-use super::tracked;
-use super::weights;
+use super::tracked::{self, SUFFIX, Tracked};
 use super::workspace::{Workspace, if_found};
 use crate::base::progress::Unit;
 use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, Progress, ReadAt, RepoPath};
-use crate::model::Manifest;
-use crate::repo::{CommitId, LogOptions};
-use crate::store::Damage;
+use crate::model::manifest;
+use crate::repo::{CommitId, LogOptions, RepoError, Roots};
+use crate::store::{Checked, Harm, Store};
+use needs::Needs;
+pub use repair::{Healed, Repair, repair};
 
 /// What `verify` is asked for.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// One version.
     Revision(String),
-    /// Every version that any ref reaches, and everything in the store.
+    /// Every version that anything leads to, every index, and everything in the store.
     All,
 }
 
@@ -37,8 +41,8 @@ pub struct Problem {
     pub object: Option<ObjectId>,
     /// The weights files and tensors that need it: `path` or `path: tensor`.
     pub affects: Vec<String>,
-    /// The first version, newest first, that it affects.
-    pub version: Option<CommitId>,
+    /// The versions of these, newest first.
+    pub versions: Vec<CommitId>,
 }
 
 /// What `verify` found.
@@ -52,168 +56,184 @@ pub struct Report {
     pub bytes: u64,
     /// Packs that were read through.
     pub packs: u64,
-    /// Everything that is wrong.
+    /// Everything that is wrong; what affects something comes first, in the order of that.
     pub problems: Vec<Problem>,
-}
-
-/// Where an object is needed.
-#[derive(Default)]
-struct Need {
-    affects: BTreeSet<String>,
-    version: Option<CommitId>,
-    /// How long sidecars say it is; more than one length is a sidecar that lies.
-    lengths: BTreeSet<u64>,
+    /// What was done about it before, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
 }
 
 /// Proves objects by reading them. All damage is reported; nothing stops at the first.
 pub fn run(ws: &Workspace, scope: &Scope, progress: &dyn Progress) -> Result<Report> {
-    let mut report = Report::default();
-    let commits = match scope {
-        Scope::Revision(revision) => vec![ws.repo().resolve(revision)?],
-        Scope::All => all_commits(ws)?,
-    };
-    report.versions = commits.len();
-    let mut needs: BTreeMap<ObjectId, Need> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let tmp = ws.repo().common_dir().join("mvc/tmp");
-    let mut views = views::Views::new(ws.store(), ws.fs(), tmp);
-    for commit in &commits {
-        for (path, tracked) in tracked::of_commit(ws, commit)? {
-            if !seen.insert((path.clone(), tracked.id)) {
-                continue;
-            }
-            match tracked::manifest(ws, &path, &tracked) {
-                Ok(manifest) => {
-                    if let Err(e) = tracked::agrees(ws, &path, &manifest) {
-                        report.problems.push(unreadable(&path, &e, commit));
-                    }
-                    match views.wrong(&manifest, progress) {
-                        Ok(wrong) => report.problems.extend(misnamed(&path, &wrong, commit)),
-                        Err(e) if e.kind() == Kind::Cancelled => return Err(e),
-                        Err(e) => report.problems.push(unreadable(&path, &e, commit)),
-                    }
-                    note(&mut needs, &path, &manifest, commit);
-                }
-                Err(e) => report.problems.push(unreadable(&path, &e, commit)),
-            }
-        }
-    }
-    report.objects = needs.len();
     match scope {
-        Scope::All => everything(ws, &needs, &mut report, progress)?,
-        Scope::Revision(_) => only(ws, &needs, &mut report, progress)?,
-    }
-    report
-        .problems
-        .sort_by(|a, b| (a.kind.exit_code(), &a.affects).cmp(&(b.kind.exit_code(), &b.affects)));
-    Ok(report)
-}
-
-fn note(
-    needs: &mut BTreeMap<ObjectId, Need>,
-    path: &RepoPath,
-    manifest: &Manifest,
-    commit: &CommitId,
-) {
-    let mut names: BTreeMap<ObjectId, Vec<&str>> = BTreeMap::new();
-    for (name, id) in weights::named_objects(manifest) {
-        names.entry(id).or_default().push(name);
-    }
-    for (id, len, _) in manifest.objects() {
-        let need = needs.entry(id).or_default();
-        need.lengths.insert(len);
-        need.version.get_or_insert(*commit);
-        match names.get(&id) {
-            Some(names) => need
-                .affects
-                .extend(names.iter().map(|name| format!("{path}: {name}"))),
-            None => {
-                need.affects.insert(path.to_string());
-            }
+        Scope::Revision(revision) => {
+            let mut needs = Needs::default();
+            let commit = ws.repo().resolve(revision)?;
+            needs.of_commits(ws, &mut views(ws, ws.store()), vec![commit], progress)?;
+            let mut report = begin(&needs);
+            only(ws, &needs, &mut report, progress)?;
+            Ok(sorted(report))
+        }
+        Scope::All => {
+            let (needs, problems) = everything_needed(ws, progress)?;
+            let checked = ws.store().verify(progress)?;
+            let mut report = begin(&needs);
+            report.problems.extend(problems);
+            of_store(ws.store(), &needs, &checked, &mut report, progress)?;
+            Ok(sorted(report))
         }
     }
 }
 
-fn unreadable(path: &RepoPath, error: &dyn Failure, commit: &CommitId) -> Problem {
-    Problem {
-        kind: error.kind(),
-        what: chain(error),
-        object: None,
-        affects: vec![path.to_string()],
-        version: Some(*commit),
+fn views<'a>(ws: &'a Workspace, store: &'a Store) -> views::Views<'a> {
+    views::Views::new(store, ws.fs(), ws.repo().common_dir().join("mvc/tmp"))
+}
+
+fn begin(needs: &Needs) -> Report {
+    Report {
+        versions: needs.commits.len(),
+        objects: needs.objects.len(),
+        problems: needs.problems(),
+        ..Report::default()
     }
 }
 
-fn misnamed(path: &RepoPath, views: &[String], commit: &CommitId) -> Option<Problem> {
-    let what = "the sidecar gives a tensor an id that its bytes do not have".to_owned();
-    (!views.is_empty()).then(|| Problem {
-        kind: Kind::BadInput,
-        what,
-        object: None,
-        affects: views.iter().map(|name| format!("{path}: {name}")).collect(),
-        version: Some(*commit),
-    })
+fn sorted(mut report: Report) -> Report {
+    let key = |problem: &Problem| {
+        let affects = problem.affects.clone();
+        (affects.is_empty(), affects, problem.kind.exit_code())
+    };
+    report.problems.sort_by_cached_key(key);
+    report
 }
 
-/// The whole store, pack by pack, and then what is needed and not there.
-fn everything(
-    ws: &Workspace,
-    needs: &BTreeMap<ObjectId, Need>,
+/// What every version needs that a ref, a reflog or a work tree's HEAD leads to, and every index; and what kept some
+/// of it from being found.
+fn everything_needed(ws: &Workspace, progress: &dyn Progress) -> Result<(Needs, Vec<Problem>)> {
+    let mut needs = Needs::default();
+    let mut views = views(ws, ws.store());
+    let mut roots = ws.repo().roots(|path| path.ends_with(SUFFIX));
+    let (commits, problems) = match roots.gather() {
+        Ok(()) => (roots.history(), Vec::new()),
+        // What there is of its history is all that there is to verify.
+        Err(RepoError::Shallow) => (of_refs(ws)?, Vec::new()),
+        Err(e) => {
+            let problem = Problem {
+                kind: e.kind(),
+                what: format!("not every version could be found: {}", chain(&e)),
+                object: None,
+                affects: Vec::new(),
+                versions: Vec::new(),
+            };
+            (of_refs(ws)?, vec![problem])
+        }
+    };
+    needs.of_commits(ws, &mut views, commits, progress)?;
+    for (path, tracked) in of_indexes(ws, &roots)? {
+        needs.sidecar(ws, &mut views, &path, &tracked, None, progress)?;
+    }
+    Ok((needs, problems))
+}
+
+/// Sidecars that were found, among them those that are staged and in no version.
+fn of_indexes(ws: &Workspace, roots: &Roots) -> Result<Vec<(RepoPath, Tracked)>> {
+    let mut found = Vec::new();
+    for file in roots.files() {
+        let Ok(path) = RepoPath::new(&file.path) else {
+            continue; // only a ref has a name for it
+        };
+        if let Some(weights) = tracked::weights_path(&path) {
+            let text = ws.repo().blob(&file.blob, manifest::MAX_TEXT as u64)?;
+            found.push((weights, Tracked::new(text, false)));
+        }
+    }
+    Ok(found)
+}
+
+/// What the check of the store found, with what it affects, and then what is needed and not there.
+fn of_store(
+    store: &Store,
+    needs: &Needs,
+    checked: &Checked,
     report: &mut Report,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let checked = ws.store().verify(progress)?;
     report.packs = checked.packs;
     report.bytes = checked.bytes;
-    let mut damaged = BTreeSet::new();
-    for Damage { pack, object, what } in checked.damage {
-        let need = object.as_ref().and_then(|id| needs.get(id));
-        damaged.extend(object);
-        report.problems.push(Problem {
-            kind: Kind::Damaged,
-            what: format!("{pack}: {what}"),
-            object,
-            affects: need
-                .map(|need| need.affects.iter().cloned().collect())
-                .unwrap_or_default(),
-            version: need.and_then(|need| need.version),
+    let mut damaged: BTreeSet<ObjectId> = BTreeSet::new();
+    // What is written with an object that is damaged, and what is damaged in a pack.
+    let (mut written_with, mut inside) = (By::new(), By::new());
+    for damage in &checked.damage {
+        let Some(object) = damage.object else {
+            continue;
+        };
+        if prove(store, &object, progress)?.is_ok() {
+            continue;
+        }
+        damaged.insert(object);
+        inside.entry(damage.pack).or_default().insert(object);
+        if let Harm::Base(base) = damage.harm {
+            written_with.entry(base).or_default().insert(object);
+        }
+    }
+    for damage in &checked.damage {
+        let kind = match damage.harm {
+            Harm::Bytes | Harm::Index | Harm::Orphan | Harm::Base(_) => Kind::Damaged,
+            Harm::Newer => Kind::Unsupported,
+            Harm::Unreadable => Kind::Io,
+        };
+        let what = format!("{}: {}", damage.pack, damage.what);
+        report.problems.push(match damage.object {
+            Some(id) if damaged.contains(&id) => {
+                needs.problem(id, of(&written_with, &id), kind, what)
+            }
+            Some(id) => Problem {
+                object: Some(id),
+                ..needs.among([], kind, format!("{what}; another copy of it is good"))
+            },
+            None => needs.among(of(&inside, &damage.pack), kind, what),
         });
     }
-    for (id, need) in needs {
+    for id in needs.objects.keys() {
         if damaged.contains(id) {
             continue;
         }
-        match ws.store().stored_size(id) {
-            Ok(Some(size)) => report.problems.extend(need.measured(*id, size.raw)),
-            Ok(None) => report
-                .problems
-                .push(need.problem(*id, Kind::Missing, "not in the store")),
+        match store.stored_size(id) {
+            Ok(Some(size)) => report.problems.extend(needs.measured(*id, size.raw)),
+            Ok(None) => {
+                let others = of(&written_with, id);
+                let what = "not in the store".to_owned();
+                report
+                    .problems
+                    .push(needs.problem(*id, others, Kind::Missing, what));
+            }
             Err(e) => report
                 .problems
-                .push(need.problem(*id, e.kind(), &e.to_string())),
+                .push(needs.problem(*id, [], e.kind(), e.to_string())),
         }
     }
     Ok(())
 }
 
+/// Objects by what they have in common.
+type By = BTreeMap<ObjectId, BTreeSet<ObjectId>>;
+
+fn of<'a>(by: &'a By, id: &ObjectId) -> impl Iterator<Item = ObjectId> + use<'a> {
+    by.get(id).into_iter().flatten().copied()
+}
+
 /// Just the objects of some versions.
-fn only(
-    ws: &Workspace,
-    needs: &BTreeMap<ObjectId, Need>,
-    report: &mut Report,
-    progress: &dyn Progress,
-) -> Result<()> {
-    progress.begin("verifying", Unit::Items, Some(needs.len() as u64));
-    for (id, need) in needs {
-        match prove(ws, id, progress) {
+fn only(ws: &Workspace, needs: &Needs, report: &mut Report, progress: &dyn Progress) -> Result<()> {
+    progress.begin("verifying", Unit::Items, Some(needs.objects.len() as u64));
+    for id in needs.objects.keys() {
+        match prove(ws.store(), id, progress)? {
             Ok(bytes) => {
                 report.bytes += bytes;
-                report.problems.extend(need.measured(*id, bytes));
+                report.problems.extend(needs.measured(*id, bytes));
             }
-            Err(e) if e.kind() == Kind::Cancelled => return Err(e),
             Err(e) => report
                 .problems
-                .push(need.problem(*id, e.kind(), &e.to_string())),
+                .push(needs.problem(*id, [], e.kind(), e.to_string())),
         }
         progress.advance(1);
     }
@@ -221,21 +241,30 @@ fn only(
     Ok(())
 }
 
-/// Reads an object to its end, which proves every chunk of it; its length in bytes.
-fn prove(ws: &Workspace, id: &ObjectId, progress: &dyn Progress) -> Result<u64> {
-    let object = ws.store().object(id)?;
+/// Reads an object to its end, which proves every chunk of it; its length in bytes. The outer error is of cancelling.
+fn prove(
+    store: &Store,
+    id: &ObjectId,
+    progress: &dyn Progress,
+) -> Result<crate::store::Result<u64>> {
+    let object = match store.object(id) {
+        Ok(object) => object,
+        Err(e) => return Ok(Err(e)),
+    };
     let mut chunk = Vec::new();
     for index in 0..object.chunks() {
         if progress.cancelled() {
             return Err(super::Error::refused(Kind::Cancelled, "stopped"));
         }
-        object.read_chunk(index, &mut chunk)?;
+        if let Err(e) = object.read_chunk(index, &mut chunk) {
+            return Ok(Err(e));
+        }
     }
-    Ok(object.len())
+    Ok(Ok(object.len()))
 }
 
 /// Every commit that HEAD, a branch, a tag or the stash reaches, newest first.
-fn all_commits(ws: &Workspace) -> Result<Vec<CommitId>> {
+fn of_refs(ws: &Workspace) -> Result<Vec<CommitId>> {
     let repo = ws.repo();
     let mut tips: Vec<CommitId> = repo
         .branches()?
@@ -257,24 +286,5 @@ fn all_commits(ws: &Workspace) -> Result<Vec<CommitId>> {
     let commits = repo.log(&tips, LogOptions::default())?;
     Ok(commits
         .map(|commit| Ok(commit?.id))
-        .collect::<std::result::Result<_, crate::repo::RepoError>>()?)
-}
-
-impl Need {
-    /// What is wrong where a sidecar says another length than the object has.
-    fn measured(&self, id: ObjectId, bytes: u64) -> Option<Problem> {
-        let said = self.lengths.iter().find(|said| **said != bytes)?;
-        let what = format!("it is {bytes} bytes long, and a sidecar says {said}");
-        Some(self.problem(id, Kind::Damaged, &what))
-    }
-
-    fn problem(&self, id: ObjectId, kind: Kind, what: &str) -> Problem {
-        Problem {
-            kind,
-            what: what.to_owned(),
-            object: Some(id),
-            affects: self.affects.iter().cloned().collect(),
-            version: self.version,
-        }
-    }
+        .collect::<std::result::Result<_, RepoError>>()?)
 }

@@ -408,7 +408,7 @@ fn numbers(span: &crate::model::format::Span) -> Option<Numbers> {
 }
 
 /// How the store reads a tensor's bytes: by the width of what repeats in them.
-fn element(dtype: Option<&Dtype>) -> Element {
+pub(in crate::ops) fn element(dtype: Option<&Dtype>) -> Element {
     let Some(dtype) = dtype else {
         return Element::Bytes;
     };

@@ -52,7 +52,7 @@ pub use hash::{Span, hash_all};
 pub use hold::Hold;
 pub use object::Object;
 pub use usage::{StoredSize, Usage};
-pub use verify::{Checked, Damage};
+pub use verify::{Checked, Damage, Harm};
 pub use writer::{Candidate, Numbers, Put, PutItem, Writer, Written};
 
 use packs::Packs;

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::base::id::{CHUNK, chunk_value};
 use crate::base::{ObjectId, ReadAt};
 
-use super::Shared;
 use super::codec::{self, CodecError, Decoder, Stored};
 use super::error::{Flaw, Result, StoreError};
 use super::pack::Pack;
 use super::record::{Body, Chunk, Part, Record};
+use super::{Element, Shared};
 
 /// The longest chain of objects that depend on each other.
 pub(super) const DEPTH: u8 = 8;
@@ -161,6 +161,11 @@ impl Object {
     /// The object's name.
     pub fn id(&self) -> ObjectId {
         self.record.id
+    }
+
+    /// What its bytes were stored as.
+    pub fn element(&self) -> Element {
+        self.record.element
     }
 
     /// The number of chunks of 1 MiB.

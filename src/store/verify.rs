@@ -1,9 +1,11 @@
 //! Reading and checking everything there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod found;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::base::id::IdHasher;
 use crate::base::progress::Unit;
@@ -15,81 +17,20 @@ use super::error::{Flaw, Result, StoreError};
 use super::layout::{self, PACK_MAGIC, Unusable, check_header};
 use super::object::{Object, Tools};
 use super::pack::{Entry, Handle, Pack, Problem, Table, read_footer};
-use super::packs::is_gone;
 use super::parallel::{Numbering, for_each};
 use super::record::Body;
 
+use found::Found;
+pub use found::{Checked, Damage, Harm};
+
 /// Objects of more chunks than this are checked by several threads at once.
 const MANY: u64 = 64;
-
-/// The outcome of a check.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// Packs that were read.
-    pub packs: u64,
-    /// Objects that were read, good and damaged.
-    pub objects: u64,
-    /// Bytes of the objects that are good.
-    pub bytes: u64,
-    /// Everything that is wrong; empty for a good store.
-    pub damage: Vec<Damage>,
-}
-
-/// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Damage {
-    /// In which pack, or in its index.
-    pub pack: ObjectId,
-    /// With which object, where it is one alone.
-    pub object: Option<ObjectId>,
-    /// What it is.
-    pub what: String,
-}
-
-/// Damage found by several threads.
-struct Found(Mutex<BTreeSet<Damage>>);
-
-impl Found {
-    fn add(&self, pack: ObjectId, object: Option<ObjectId>, what: impl ToString) {
-        let what = what.to_string();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(Damage { pack, object, what });
-    }
-
-    fn problem(&self, pack: ObjectId, of: &str, problem: &Problem) {
-        match problem {
-            Problem::Unusable(Unusable::Newer(what)) => {
-                self.add(
-                    pack,
-                    None,
-                    format!("{of} was written by a newer mvc ({what})"),
-                );
-            }
-            Problem::Unusable(Unusable::Damaged(what)) => {
-                self.add(pack, None, format!("{of} is damaged: {what}"));
-            }
-            Problem::Io(e) => self.add(pack, None, format!("{of} cannot be read: {e}")),
-        }
-    }
-
-    fn object(&self, pack: ObjectId, id: ObjectId, error: &StoreError) {
-        match error {
-            StoreError::Damaged { id: of, flaw, .. } if *of == id => {
-                self.add(pack, Some(id), flaw);
-            }
-            // Removed since it was listed.
-            error if is_gone(error) => {}
-            // Of something that this object needs.
-            error => self.add(pack, Some(id), error),
-        }
-    }
-}
 
 /// See [`super::Store::verify`].
 pub(super) fn verify(shared: &Arc<Shared>, progress: &dyn Progress) -> Result<Checked> {
     shared.packs.refresh(true)?;
     let packs = shared.packs.all();
-    let found = Found(Mutex::default());
+    let found = Found::default();
     orphans(shared, &packs, &found);
 
     let length = |pack: &Arc<Pack>| pack.path.metadata().map_or(0, |stat| stat.len());
@@ -119,19 +60,19 @@ pub(super) fn verify(shared: &Arc<Shared>, progress: &dyn Progress) -> Result<Ch
         if let Some(sum) = sums.get(&pack).unwrap_or(&Some(Totals::default()))
             && *sum != totals
         {
-            found.add(pack, None, "its totals are not those of its objects");
+            found.add(
+                pack,
+                None,
+                Harm::Bytes,
+                "its totals are not those of its objects",
+            );
         }
     }
     Ok(Checked {
         packs: packs.len() as u64,
         objects: entries.len() as u64,
         bytes: good,
-        damage: found
-            .0
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_iter()
-            .collect(),
+        damage: found.all(),
     })
 }
 
@@ -150,7 +91,12 @@ fn orphans(shared: &Shared, packs: &[Arc<Pack>], found: &Found) {
             && !packs.iter().any(|pack| pack.name == id)
             && !is_there(&layout::packs(&shared.dir).join(format!("{id}.pack")))
         {
-            found.add(id, None, "the index is there, but the pack is not");
+            found.add(
+                id,
+                None,
+                Harm::Orphan,
+                "the index is there, but the pack is not",
+            );
         }
     }
 }
@@ -226,16 +172,16 @@ fn check_pack(pack: &Pack, found: &Found, progress: &dyn Progress) -> Result<Lis
             Ok(directory.map(Listed::from).unwrap_or_default())
         }
         (directory, Err(problem)) => {
-            found.problem(name, "its index", &problem);
+            found.problem(name, "its index", Harm::Index, &problem);
             Ok(directory.map(Listed::from).unwrap_or_default())
         }
         (None, Ok(index)) => Ok(index.into()),
         (Some((entries, own)), Ok((listed, table))) => {
             let totals = |table: &Table| (table.count, Totals::of(table));
             if table.hash != name {
-                found.add(name, None, "its index is that of another pack");
+                found.add(name, None, Harm::Index, "its index is that of another pack");
             } else if listed != entries || totals(&table) != totals(&own) {
-                found.add(name, None, "its index contradicts it");
+                found.add(name, None, Harm::Index, "its index contradicts it");
             }
             Ok((entries, own).into())
         }
@@ -255,7 +201,7 @@ fn open_pack(
     found: &Found,
     progress: &dyn Progress,
 ) -> std::result::Result<Directory, Stop> {
-    let report = |problem: &Problem| found.problem(pack.name, "the pack", problem);
+    let report = |problem: &Problem| found.problem(pack.name, "the pack", Harm::Bytes, problem);
     let file = match Handle::open(&pack.path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(Stop::Gone),
@@ -442,10 +388,10 @@ mod tests {
         writer.put_all(&[item], &Silent).expect("put");
         let pack = writer.finish().expect("published").packs[0];
         let told = || {
-            let found = Found(Mutex::default());
+            let found = Found::default();
             // As they were listed before that.
             orphans(&store.shared, &[], &found);
-            found.0.into_inner().expect("not poisoned").len()
+            found.all().len()
         };
         assert_eq!(told(), 0);
         let path = layout::packs(dir.path()).join(format!("{pack}.pack"));

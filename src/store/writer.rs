@@ -109,6 +109,7 @@ impl Writer {
             known: Known {
                 store: store.clone(),
                 new: RwLock::default(),
+                anew: HashSet::new(),
                 used: Mutex::default(),
             },
             output: Output {
@@ -122,6 +123,11 @@ impl Writer {
             failed: false,
             _hold: hold,
         })
+    }
+
+    /// Writes these objects although the store has them: what is there is damaged, or is to be replaced.
+    pub fn anew(&mut self, ids: impl IntoIterator<Item = ObjectId>) {
+        self.known.anew.extend(ids);
     }
 
     /// Splits packs at another length.
@@ -273,6 +279,8 @@ impl Writer {
 pub(super) struct Known {
     store: Store,
     new: RwLock<HashSet<ObjectId>>,
+    /// What is written again although the store has it.
+    anew: HashSet<ObjectId>,
     /// The packs that objects were found in.
     used: Mutex<HashMap<ObjectId, Arc<Pack>>>,
 }
@@ -294,6 +302,9 @@ impl Known {
         let shared = &self.store.shared;
         if own {
             return Ok(true);
+        }
+        if self.anew.contains(id) {
+            return Ok(false);
         }
         let Some(pack) = shared.packs.listed(id)? else {
             return Ok(false);

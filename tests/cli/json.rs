@@ -44,6 +44,7 @@ fn every_report_is_json_with_a_schema() {
     check(&["restore", "model.safetensors"]);
     check(&["verify"]);
     check(&["verify", "--all"]);
+    check(&["verify", "--repair"]);
     check(&["du"]);
     check(&["gc"]);
     check(&["gc", "--prune"]);

@@ -21,6 +21,7 @@ mod hooks;
 mod init;
 mod json;
 mod lost;
+mod repair;
 mod restore;
 mod shards;
 mod sidecars;

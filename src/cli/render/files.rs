@@ -6,7 +6,7 @@ use crate::base::{Failure, Kind, RepoPath};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::cli::{Context, Exit, Outcome};
 use crate::ops::materialise::Unrestored;
-use crate::ops::{checkout, du, reconcile, verify};
+use crate::ops::{checkout, du, gc, reconcile, verify};
 
 /// What was written and removed.
 pub(crate) fn outcome(ui: &Ui, written: &[RepoPath], removed: &[RepoPath], bytes: u64) {
@@ -159,6 +159,9 @@ pub(crate) fn reconciled(ui: &Ui, report: &reconcile::Report) {
 
 /// What `mvc verify` found.
 pub(crate) fn verify(ui: &Ui, report: &verify::Report) {
+    if let Some(repair) = &report.repair {
+        repaired(ui, repair);
+    }
     for problem in &report.problems {
         let mut line = Line::new()
             .styled(Style::Bad, problem.kind.name())
@@ -170,8 +173,14 @@ pub(crate) fn verify(ui: &Ui, report: &verify::Report) {
         for affected in &problem.affects {
             ui.print(format!("    affects {affected}"));
         }
-        if let Some(version) = &problem.version {
-            ui.print(format!("    newest version {}", version.short()));
+        match problem.versions.as_slice() {
+            [] => {}
+            [only] => ui.print(format!("    in version {}", only.short())),
+            [newest, ..] => ui.print(format!(
+                "    in {}, the newest {}",
+                count(problem.versions.len(), "version"),
+                newest.short()
+            )),
         }
     }
     let what = format!(
@@ -188,6 +197,79 @@ pub(crate) fn verify(ui: &Ui, report: &verify::Report) {
         ),
         problems => ui.print(format!("{}; {what}", count(problems, "problem"))),
     }
+    advise(ui, report);
+}
+
+/// What `mvc verify --repair` did.
+fn repaired(ui: &Ui, repair: &verify::Repair) {
+    for healed in &repair.healed {
+        let from = match &healed.from {
+            Some(from) => format!("from {from}"),
+            None => "with what it is written with".to_owned(),
+        };
+        ui.print(
+            Line::new()
+                .styled(Style::Good, "healed")
+                .text(format!("  {from}  "))
+                .styled(Style::Hash, healed.object.short()),
+        );
+        for affected in &healed.affects {
+            ui.print(format!("    affects {affected}"));
+        }
+    }
+    let long = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let packs = |amount: gc::Amount| {
+        format!(
+            "{} ({})",
+            count(long(amount.packs), "pack"),
+            size(amount.bytes)
+        )
+    };
+    match repair.indexes.len() {
+        0 => {}
+        1 => ui.print("made the index of 1 pack anew"),
+        many => ui.print(format!("made the indexes of {many} packs anew")),
+    }
+    if repair.back.packs > 0 {
+        ui.print(format!(
+            "brought {} back from the trash",
+            packs(repair.back)
+        ));
+    }
+    if repair.written.packs > 0 {
+        ui.print(format!(
+            "wrote {} with what is good of damaged ones",
+            packs(repair.written)
+        ));
+    }
+    if repair.trashed.packs > 0 {
+        ui.print(format!(
+            "put {} that are damaged into the trash",
+            packs(repair.trashed)
+        ));
+    }
+    if let Some(why) = &repair.left {
+        ui.warn(format!("damaged packs stay where they are: {why}"));
+    }
+}
+
+/// What to do about what `mvc verify` found.
+fn advise(ui: &Ui, report: &verify::Report) {
+    let mendable =
+        |problem: &verify::Problem| matches!(problem.kind, Kind::Damaged | Kind::Missing);
+    if !report.problems.iter().any(mendable) {
+        return;
+    }
+    ui.note(match report.repair {
+        None => {
+            "`mvc verify --repair` heals what other packs, the trash or the weights files of the work trees still have"
+        }
+        Some(_) => {
+            "what is left needs its bytes from elsewhere: put a weights file that has them into its place in a work \
+             tree, or the packs of another copy of the repository into .git/mvc/packs, and run `mvc verify --repair` \
+             again"
+        }
+    });
 }
 
 /// What `mvc du` found.

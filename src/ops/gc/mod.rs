@@ -18,7 +18,7 @@ use crate::base::{ObjectId, Progress};
 pub use crate::store::{Amount, Fate, PackFate, Trash};
 
 pub use lost::Lost;
-use needed::Needed;
+pub(in crate::ops) use needed::Needed;
 pub use needed::Unreadable;
 
 /// How long packs are left alone, and how long they lie in the trash, unless something else is asked for.

@@ -35,20 +35,20 @@ pub struct Unreadable {
 }
 
 /// What is needed, as far as it was looked for. What was found once stays needed for as long as this lives.
-pub(super) struct Needed<'a> {
+pub(in crate::ops) struct Needed<'a> {
     ws: &'a Workspace,
     roots: Roots,
     blobs: HashSet<BlobId>,
     texts: HashSet<ObjectId>,
     /// The objects.
-    pub(super) objects: HashSet<ObjectId>,
+    pub(in crate::ops) objects: HashSet<ObjectId>,
     /// Distinct texts of sidecars.
     pub(super) sidecars: usize,
     pub(super) unreadable: Vec<Unreadable>,
 }
 
 impl<'a> Needed<'a> {
-    pub(super) fn new(ws: &'a Workspace) -> Self {
+    pub(in crate::ops) fn new(ws: &'a Workspace) -> Self {
         Self {
             ws,
             roots: ws.repo().roots(|path| path.ends_with(SUFFIX)),
@@ -74,7 +74,7 @@ impl<'a> Needed<'a> {
 
     /// Looks everywhere, and adds what is new. In the order in which a sidecar travels: it lies in a work tree before
     /// it is staged, and is staged before it is a version.
-    pub(super) fn gather(&mut self, progress: &dyn Progress) -> Result<()> {
+    pub(in crate::ops) fn gather(&mut self, progress: &dyn Progress) -> Result<()> {
         let unknown = || "cannot tell what is needed";
         let trees = self.ws.repo().work_trees().during(unknown)?;
         for tree in &trees {

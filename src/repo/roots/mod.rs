@@ -41,6 +41,8 @@ pub struct Roots {
     files: BTreeMap<BlobId, NamedFile>,
     /// Commits that were read.
     pub commits: u64,
+    /// The same, and when each was made, in seconds since 1970.
+    history: Vec<(i64, gix::ObjectId)>,
     /// Entries of reflogs and notes whose objects git has thrown away.
     pub pruned: u64,
     missing: HashSet<gix::ObjectId>,
@@ -58,6 +60,7 @@ impl Repo {
             seen: HashSet::new(),
             files: BTreeMap::new(),
             commits: 0,
+            history: Vec::new(),
             pruned: 0,
             missing: HashSet::new(),
         }
@@ -92,6 +95,18 @@ impl Roots {
     /// All files found so far.
     pub fn files(&self) -> impl Iterator<Item = &NamedFile> {
         self.files.values()
+    }
+
+    /// All commits found so far, the newest first.
+    pub fn history(&self) -> Vec<CommitId> {
+        let mut commits = self.history.clone();
+        // A commit that was read again, after a walk that failed, is here twice.
+        commits.sort_by_key(|(time, id)| (std::cmp::Reverse(*time), *id));
+        commits.dedup();
+        commits
+            .into_iter()
+            .map(|(_, id)| CommitId::new(id))
+            .collect()
     }
 
     /// Commits that git still has and that nothing leads to, as of the last [`Roots::gather`].

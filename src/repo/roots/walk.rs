@@ -74,6 +74,9 @@ impl Roots {
                 self.commits += 1;
                 let commit = object.try_to_commit_ref().map_err(reading())?;
                 let of = format!("commit {id}");
+                // One without a time that can be read is the oldest, and no less needed.
+                let time = commit.committer().map_or(0, |who| who.seconds());
+                self.history.push((time, id));
                 waiting.extend(commit.parents().map(|parent| to(parent, of.clone())));
                 waiting.push(to(commit.tree(), of));
             }

@@ -9,10 +9,12 @@
 //!    is brought back.
 //!
 //! A pack that was written, or found useful by a writer, within the grace time is left alone, and so is all that its
-//! objects are written with. Killed at any point, it leaves a store in which everything needed can be read, at worst
+//! objects are written with. Damaged packs are mended in the same way: what is good of them is copied, whatever their
+//! age, and the pack is put aside once it holds nothing needed that cannot be read elsewhere. Killed at any point, it leaves a store in which everything needed can be read, at worst
 //! in two packs, and can be run again.
 
 mod copy;
+mod mend;
 mod plan;
 mod prove;
 mod survey;
@@ -27,8 +29,10 @@ use crate::base::{ObjectId, Progress, litter};
 
 use super::error::Result;
 use super::hold::Hold;
+use super::pack::Pack;
 use super::{Shared, Store, layout};
 
+use mend::Mending;
 use plan::{Planned, Rules};
 use prove::Prover;
 use survey::Survey;
@@ -137,6 +141,7 @@ impl Store {
             grace,
             prover: Prover::default(),
             stay: HashSet::new(),
+            mending: Mending::default(),
         }))
     }
 
@@ -170,6 +175,7 @@ pub struct Collection {
     prover: Prover,
     /// Packs that stay whatever a plan says: something needed in them turned out damaged, or they were just written.
     stay: HashSet<ObjectId>,
+    mending: Mending,
 }
 
 impl Collection {
@@ -177,7 +183,7 @@ impl Collection {
     ///
     /// Errors: `Pack` and `Unsupported` where a pack cannot be listed: what it holds may need any other.
     pub fn plan(&mut self, needed: &HashSet<ObjectId>, progress: &dyn Progress) -> Result<Plan> {
-        let survey = Survey::take(&self.shared)?;
+        let survey = Survey::take(&self.shared, &self.mending.packs)?;
         Ok(self.planned(&survey, needed, progress)?.plan)
     }
 
@@ -190,6 +196,7 @@ impl Collection {
         let rules = Rules {
             grace: self.grace,
             stay: &self.stay,
+            mend: &self.mending.packs,
             rewrite: true,
         };
         plan::plan(
@@ -208,7 +215,15 @@ impl Collection {
         needed: &HashSet<ObjectId>,
         progress: &dyn Progress,
     ) -> Result<(Plan, Amount)> {
-        let survey = Survey::take(&self.shared)?;
+        let survey = Survey::take(&self.shared, &self.mending.packs)?;
+        self.mending.good = mend::good(
+            &self.shared,
+            &survey,
+            &self.mending.packs,
+            &mut self.prover,
+            progress,
+        )?;
+        let needed = &needed.union(&self.mending.good).copied().collect();
         let mut planned = self.planned(&survey, needed, progress)?;
         let total = planned
             .survivors
@@ -243,6 +258,7 @@ impl Collection {
             grace,
             prover,
             stay,
+            mending,
         } = self;
         drop(hold);
         Ok(Alone {
@@ -251,6 +267,7 @@ impl Collection {
             grace,
             prover,
             stay,
+            mending,
         })
     }
 }
@@ -262,6 +279,7 @@ pub struct Alone {
     grace: Duration,
     prover: Prover,
     stay: HashSet<ObjectId>,
+    mending: Mending,
 }
 
 impl Alone {
@@ -272,13 +290,15 @@ impl Alone {
         needed: &HashSet<ObjectId>,
         progress: &dyn Progress,
     ) -> Result<Collected> {
+        let needed = &needed.union(&self.mending.good).copied().collect();
         let mut collected = Collected::default();
         let mut tried = BTreeSet::new();
         let (survey, planned) = loop {
-            let survey = Survey::take(&self.shared)?;
+            let survey = Survey::take(&self.shared, &self.mending.packs)?;
             let rules = Rules {
                 grace: self.grace,
                 stay: &self.stay,
+                mend: &self.mending.packs,
                 rewrite: false,
             };
             let planned = plan::plan(
@@ -309,13 +329,20 @@ impl Alone {
             .filter(gone)
             .map(|fate| fate.pack)
             .collect();
-        let packs: Vec<_> = survey
-            .packs
-            .iter()
-            .filter(|listed| gone.contains(&listed.pack.name))
-            .map(|listed| &*listed.pack)
+        let listed = survey.packs.iter().map(|listed| &listed.pack);
+        let mut packs: Vec<&Pack> = listed
+            .filter(|pack| gone.contains(&pack.name))
+            .map(|pack| &**pack)
             .collect();
-        collected.trashed = trash::put_aside(&self.shared, &packs)?;
+        if planned.plan.missing.is_empty() && planned.plan.damaged.is_empty() {
+            // Nothing that they may hold is needed; while anything is, they may be what somebody can mend.
+            packs.extend(survey.unlisted.iter().map(|pack| &**pack));
+        }
+        let orphans = match self.mending.orphans {
+            true => mend::orphans(&self.shared)?,
+            false => Vec::new(),
+        };
+        collected.trashed = trash::put_aside(&self.shared, &packs, &orphans)?;
         collected.litter = litter::sweep(&self.shared.fs, &layout::tmp(&self.shared.dir))?;
         self.shared.packs.refresh(true)?;
         collected.plan = planned.plan;

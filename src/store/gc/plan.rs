@@ -10,7 +10,7 @@ use crate::store::error::Result;
 use crate::store::pack::Entry;
 
 use super::prove::Prover;
-use super::survey::{Copied, Kept, Survey};
+use super::survey::{Copied, Kept, Listed, Survey};
 use super::{Fate, PackFate, Plan};
 
 /// From which share of bytes that nobody needs on, in percent, a pack is written anew without them.
@@ -22,8 +22,33 @@ pub(super) struct Rules<'a> {
     pub(super) grace: Duration,
     /// Packs that stay whatever lies in them.
     pub(super) stay: &'a HashSet<ObjectId>,
+    /// Damaged packs, which are written anew whatever their age and however little that frees.
+    pub(super) mend: &'a HashSet<ObjectId>,
     /// Whether packs may be written anew; where not, only those go that hold nothing any more.
     pub(super) rewrite: bool,
+}
+
+impl Rules<'_> {
+    fn is_young(&self, listed: &Listed) -> bool {
+        listed.age < self.grace && !self.mend.contains(&listed.pack.name)
+    }
+
+    /// True where so little of a pack is kept that it is worth to write that anew, or where it is damaged.
+    fn is_worth(&self, listed: &Listed, kept: u64) -> bool {
+        let stored = listed.stored;
+        let dead = u128::from(stored.saturating_sub(kept));
+        self.mend.contains(&listed.pack.name)
+            || dead * 100 >= u128::from(stored) * u128::from(WORTH)
+    }
+
+    fn fate(&self, standing: &Standing, listed: &Listed) -> Fate {
+        match standing {
+            Standing { stays: true, .. } | Standing { hurt: true, .. } => Fate::Stays,
+            Standing { survivors, .. } if survivors.is_empty() => Fate::Goes,
+            Standing { own, .. } if self.rewrite && self.is_worth(listed, *own) => Fate::Rewritten,
+            _ => Fate::Stays,
+        }
+    }
 }
 
 /// A plan, and what to do for it.
@@ -65,44 +90,42 @@ pub(super) fn plan(
     let mut standings = vec![Standing::default(); survey.packs.len()];
     let mut new = Vec::new();
     for (at, listed) in survey.packs.iter().enumerate() {
-        if listed.age < rules.grace || rules.stay.contains(&listed.pack.name) {
+        if rules.is_young(listed) || rules.stay.contains(&listed.pack.name) {
             new.push(at);
         }
     }
-    let mut damaged = BTreeSet::new();
-    loop {
+    let mut damaged = loop {
         for at in new.drain(..) {
             standings[at].stays = true;
             let all = survey.packs[at].entries.iter().map(|entry| entry.id);
             survey.keep(shared, all, &mut kept, progress)?;
         }
-        damaged.clear();
-        settle(
+        let damaged = settle(
             shared,
             survey,
             &kept,
+            rules,
             &mut standings,
-            &mut damaged,
             prover,
             progress,
         )?;
         for (at, standing) in standings.iter().enumerate() {
-            let fate = fate(standing, survey.packs[at].stored, rules.rewrite);
+            let fate = rules.fate(standing, &survey.packs[at]);
             if !standing.stays && fate == Fate::Stays {
                 new.push(at);
             }
         }
         if new.is_empty() {
-            break;
+            break damaged;
         }
-    }
+    };
     damaged.retain(|id| needs.contains(id));
     let mut survivors = Vec::new();
     let mut packs = Vec::new();
     for (at, standing) in standings.into_iter().enumerate() {
         let listed = &survey.packs[at];
-        let fate = match fate(&standing, listed.stored, rules.rewrite) {
-            Fate::Stays if listed.age < rules.grace => Fate::Young,
+        let fate = match rules.fate(&standing, listed) {
+            Fate::Stays if rules.is_young(listed) => Fate::Young,
             fate => fate,
         };
         let dead = listed.entries.iter().filter(|e| !needs.contains(&e.id));
@@ -136,33 +159,19 @@ pub(super) fn plan(
     })
 }
 
-/// True where so little of a pack is kept that it is worth to write that anew.
-fn is_worth(stored: u64, kept: u64) -> bool {
-    let dead = u128::from(stored.saturating_sub(kept));
-    dead * 100 >= u128::from(stored) * u128::from(WORTH)
-}
-
-fn fate(standing: &Standing, stored: u64, rewrite: bool) -> Fate {
-    let worth = is_worth(stored, standing.own);
-    match standing {
-        Standing { stays: true, .. } | Standing { hurt: true, .. } => Fate::Stays,
-        Standing { survivors, .. } if survivors.is_empty() => Fate::Goes,
-        _ if worth && rewrite => Fate::Rewritten,
-        _ => Fate::Stays,
-    }
-}
-
 /// Gives each kept object the one pack that keeps it: one that stays anyway, or else one that need not be written anew,
 /// and of these the one with the most that is kept. Where a copy elsewhere is let go for it, it is read first.
+/// Returns the objects of which no copy can be read.
 fn settle(
     shared: &Arc<Shared>,
     survey: &Survey,
     kept: &Kept,
+    rules: &Rules<'_>,
     standings: &mut [Standing],
-    damaged: &mut BTreeSet<ObjectId>,
     prover: &mut Prover,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<BTreeSet<ObjectId>> {
+    let mut damaged = BTreeSet::new();
     let mut holds = vec![0u64; standings.len()];
     for copied in kept.objects.values().flatten() {
         holds[copied.pack] = holds[copied.pack].saturating_add(copied.stored);
@@ -178,7 +187,7 @@ fn settle(
         let (listed, holds) = (&survey.packs[copied.pack], holds[copied.pack]);
         (
             !standings[copied.pack].stays,
-            is_worth(listed.stored, holds),
+            rules.is_worth(listed, holds),
             std::cmp::Reverse(holds),
             listed.pack.name,
         )
@@ -221,5 +230,5 @@ fn settle(
             .survivors
             .sort_unstable_by_key(|entry| entry.offset);
     }
-    Ok(())
+    Ok(damaged)
 }

@@ -1,6 +1,6 @@
 //! Which objects there are and where, and which of them are kept.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +25,8 @@ pub(super) struct Listed {
 /// All packs, as they were listed at one moment.
 pub(super) struct Survey {
     pub(super) packs: Vec<Listed>,
+    /// Packs that are to be mended, and of which nobody can say what they hold.
+    pub(super) unlisted: Vec<Arc<Pack>>,
     places: HashMap<ObjectId, Vec<Place>>,
 }
 
@@ -55,15 +57,24 @@ pub(super) struct Kept {
 
 impl Survey {
     /// Lists everything. A pack that cannot be listed is an error: what lies in it may be written with objects of
-    /// other packs, and nobody could say which.
-    pub(super) fn take(shared: &Shared) -> Result<Self> {
+    /// other packs, and nobody could say which. Not so where it is to be mended, for what it holds cannot be read.
+    pub(super) fn take(shared: &Shared, mend: &HashSet<ObjectId>) -> Result<Self> {
         shared.packs.refresh(true)?;
-        let mut packs = Vec::new();
+        let (mut packs, mut unlisted) = (Vec::new(), Vec::new());
         let mut places: HashMap<ObjectId, Vec<Place>> = HashMap::new();
         for pack in shared.packs.all().iter() {
             let handles = &shared.packs.handles;
-            let entries = pack.entries(handles)?;
-            let (_, _, stored) = pack.totals(handles)?;
+            let listed = pack.entries(handles).and_then(|entries| {
+                let (_, _, stored) = pack.totals(handles)?;
+                Ok((entries, stored))
+            });
+            let (entries, stored) = match listed {
+                Err(StoreError::Pack { .. }) if mend.contains(&pack.name) => {
+                    unlisted.push(pack.clone());
+                    continue;
+                }
+                listed => listed?,
+            };
             for (at, entry) in (0..).zip(&entries) {
                 let place = (packs.len() as u32, at);
                 places.entry(entry.id).or_default().push(place);
@@ -76,7 +87,11 @@ impl Survey {
                 stored,
             });
         }
-        Ok(Self { packs, places })
+        Ok(Self {
+            packs,
+            unlisted,
+            places,
+        })
     }
 
     /// Adds these objects to what is kept, and every base and part of any copy of them, and so on. A copy may be

@@ -74,9 +74,10 @@ fn has(pack: &Pack, handles: &Handles, id: &ObjectId) -> bool {
 }
 
 /// Puts packs aside. What holds their needed objects is durable by now.
-pub(super) fn put_aside(shared: &Shared, packs: &[&Pack]) -> Result<Amount> {
+/// Indexes that have no pack go too.
+pub(super) fn put_aside(shared: &Shared, packs: &[&Pack], orphans: &[PathBuf]) -> Result<Amount> {
     let mut amount = Amount::default();
-    if packs.is_empty() {
+    if packs.is_empty() && orphans.is_empty() {
         return Ok(amount);
     }
     let (fs, dir) = (&shared.fs, &shared.dir);
@@ -93,6 +94,11 @@ pub(super) fn put_aside(shared: &Shared, packs: &[&Pack]) -> Result<Amount> {
         }
         fs.rename(&pack.path, &to.path)?;
         amount.add(size);
+    }
+    for index in orphans {
+        if let Some(name) = index.file_name() {
+            fs.rename(index, &bin.join(name))?;
+        }
     }
     fs.sync_dir(&bin)?;
     fs.sync_dir(&layout::packs(dir))?;
@@ -167,7 +173,7 @@ fn pack_name(name: &str) -> Option<ObjectId> {
     name.strip_suffix(".pack").and_then(ObjectId::from_hex)
 }
 
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let fail = |e| FsError::new("list", folder, e);
     let entries = match std::fs::read_dir(folder) {
         Err(e)
@@ -187,7 +193,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn is_there(path: &Path) -> bool {
+pub(super) fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 

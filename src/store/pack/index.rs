@@ -118,6 +118,14 @@ pub(super) fn encode(entries: &[Entry], directory: &[u8], footer: &Footer) -> Ve
     out
 }
 
+/// The index that belongs to a pack, made from the pack alone.
+pub(in crate::store) fn rebuild(file: &Handle) -> Result<Vec<u8>, Problem> {
+    let footer = read_footer(file)?;
+    let table = Table::of_pack(file)?;
+    let entries = table.entries(file)?;
+    Ok(encode(&entries, &directory(&entries), &footer))
+}
+
 /// The footer as it lies in a pack, less hash and magic.
 pub(super) fn footer_front(directory: u64, count: u64, raw: u64, stored: u64, sum: u64) -> Vec<u8> {
     [directory, count, raw, stored, sum]

@@ -10,6 +10,6 @@ mod reader;
 mod writer;
 
 pub(super) use handles::{Handle, Handles};
-pub(super) use index::{Entry, Problem, Table, read_footer};
+pub(super) use index::{Entry, Problem, Table, read_footer, rebuild};
 pub(super) use reader::Pack;
 pub(super) use writer::{Mark, PackWriter, Sealed};

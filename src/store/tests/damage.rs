@@ -6,12 +6,12 @@ use super::*;
 use crate::base::Kind;
 use crate::base::kind::Failure;
 
-fn overwrite(path: &Path, bytes: &[u8]) {
+pub(super) fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("set");
     std::fs::write(path, bytes).expect("written");
 }
 
-fn pack_and_index(sandbox: &Sandbox) -> [PathBuf; 2] {
+pub(super) fn pack_and_index(sandbox: &Sandbox) -> [PathBuf; 2] {
     let mut files = sandbox.files("packs");
     files.sort_by_key(|path| path.extension() == Some("idx".as_ref()));
     files.try_into().expect("a pack and its index")

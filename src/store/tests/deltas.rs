@@ -4,7 +4,7 @@ use super::*;
 use crate::store::record::Record;
 
 /// The same floats after a small step of each.
-fn tuned(base: &[u8], seed: u32) -> Vec<u8> {
+pub(super) fn tuned(base: &[u8], seed: u32) -> Vec<u8> {
     let mut state = seed;
     let floats = base.as_chunks::<4>().0.iter().map(|bytes| {
         state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -22,7 +22,7 @@ fn candidate((version, bytes): (usize, &&Vec<u8>)) -> Candidate {
 }
 
 /// Puts one object with these bases.
-fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> Put {
+pub(super) fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> Put {
     let mut writer = store.writer().expect("a writer");
     let item = PutItem {
         bases: bases.iter().enumerate().map(candidate).collect(),
@@ -33,7 +33,7 @@ fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> Put {
     puts[0]
 }
 
-fn record(store: &Store, bytes: &[u8]) -> Record {
+pub(super) fn record(store: &Store, bytes: &[u8]) -> Record {
     let object = store.object(&ObjectId::of(bytes)).expect("there");
     object.record().clone()
 }

@@ -8,6 +8,7 @@ mod deltas;
 mod gc;
 mod gc_beside;
 mod many;
+mod mend;
 mod put;
 
 use std::path::{Path, PathBuf};
