@@ -1,5 +1,7 @@
 //! `mvc du`: what versions really cost on the disk.
 
+mod why;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -9,6 +11,7 @@ use super::tracked;
 use super::workspace::Workspace;
 use crate::base::ObjectId;
 use crate::repo::{CommitId, CommitInfo, LogOptions};
+pub use why::{Base, Cost, Named, Place};
 
 /// What one version costs.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +26,20 @@ pub struct Version {
     pub raw: u64,
     /// Bytes in the store that no older listed version has.
     pub added: u64,
+    /// What each run of bytes of its weights files costs, in their order; only where it was asked why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub costs: Option<Vec<Cost>>,
+}
+
+/// What `du` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where to begin; HEAD by default.
+    pub revision: Option<String>,
+    /// The most versions to list.
+    pub limit: Option<usize>,
+    /// Whether to say what each tensor costs, and why.
+    pub why: bool,
 }
 
 /// What the store holds.
@@ -43,7 +60,7 @@ pub struct Report {
 }
 
 /// Adds up the versions that HEAD, or a revision, reaches.
-pub fn run(ws: &Workspace, revision: Option<&str>, limit: Option<usize>) -> Result<Report> {
+pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
     let usage = ws.store().usage()?;
     let mut report = Report {
         versions: Vec::new(),
@@ -53,7 +70,7 @@ pub fn run(ws: &Workspace, revision: Option<&str>, limit: Option<usize>) -> Resu
         packs: usage.packs,
         objects: usage.objects,
     };
-    let start = match revision {
+    let start = match &options.revision {
         Some(revision) => Some(ws.repo().resolve(revision)?),
         None => super::workspace::if_found(ws.repo().resolve("HEAD"))?,
     };
@@ -61,23 +78,25 @@ pub fn run(ws: &Workspace, revision: Option<&str>, limit: Option<usize>) -> Resu
         return Ok(report);
     };
     let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
-    let options = LogOptions {
-        limit,
+    let log = LogOptions {
+        // What a tensor is written with may be older than all that is listed.
+        limit: options.limit.filter(|_| !options.why),
         ..LogOptions::default()
     };
-    let mut commits = ws
+    let history = ws
         .repo()
-        .log(&[start], options)?
+        .log(&[start], log)?
         .collect::<std::result::Result<Vec<_>, _>>()?;
-    commits.reverse();
-    for commit in commits {
+    let listed = options.limit.unwrap_or(usize::MAX).min(history.len());
+    for commit in history[..listed].iter().rev() {
         let files = tracked::of_commit(ws, &commit.id)?;
         let mut version = Version {
             commit: commit.id,
-            refs: names(&commit),
-            subject: commit.subject,
+            refs: names(commit),
+            subject: commit.subject.clone(),
             raw: 0,
             added: 0,
+            costs: None,
         };
         for (path, tracked) in &files {
             let manifest = tracked::manifest(ws, path, tracked)?;
@@ -92,6 +111,9 @@ pub fn run(ws: &Workspace, revision: Option<&str>, limit: Option<usize>) -> Resu
         report.versions.push(version);
     }
     report.versions.reverse();
+    if options.why {
+        why::explain(ws, &history, &mut report)?;
+    }
     Ok(report)
 }
 

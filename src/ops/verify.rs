@@ -16,7 +16,7 @@ use crate::base::progress::Unit;
 use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::manifest;
-use crate::repo::{CommitId, LogOptions, RepoError, Roots};
+use crate::repo::{CommitId, LogOptions, RepoError};
 use crate::store::{Checked, Harm, Store};
 use needs::Needs;
 pub use repair::{Healed, Repair, repair};
@@ -113,7 +113,7 @@ fn everything_needed(ws: &Workspace, progress: &dyn Progress) -> Result<(Needs, 
     let mut needs = Needs::default();
     let mut views = views(ws, ws.store());
     let mut roots = ws.repo().roots(|path| path.ends_with(SUFFIX));
-    let (commits, problems) = match roots.gather() {
+    let (commits, mut problems) = match roots.gather() {
         Ok(()) => (roots.history(), Vec::new()),
         // What there is of its history is all that there is to verify.
         Err(RepoError::Shallow) => (of_refs(ws)?, Vec::new()),
@@ -129,25 +129,23 @@ fn everything_needed(ws: &Workspace, progress: &dyn Progress) -> Result<(Needs, 
         }
     };
     needs.of_commits(ws, &mut views, commits, progress)?;
-    for (path, tracked) in of_indexes(ws, &roots)? {
-        needs.sidecar(ws, &mut views, &path, &tracked, None, progress)?;
-    }
-    Ok((needs, problems))
-}
-
-/// Sidecars that were found, among them those that are staged and in no version.
-fn of_indexes(ws: &Workspace, roots: &Roots) -> Result<Vec<(RepoPath, Tracked)>> {
-    let mut found = Vec::new();
+    // Among them those that are staged and in no version.
     for file in roots.files() {
         let Ok(path) = RepoPath::new(&file.path) else {
             continue; // only a ref has a name for it
         };
-        if let Some(weights) = tracked::weights_path(&path) {
-            let text = ws.repo().blob(&file.blob, manifest::MAX_TEXT as u64)?;
-            found.push((weights, Tracked::new(text, false)));
+        let Some(weights) = tracked::weights_path(&path) else {
+            continue;
+        };
+        match ws.repo().blob(&file.blob, manifest::MAX_TEXT as u64) {
+            Ok(text) => {
+                let tracked = Tracked::new(text, false);
+                needs.sidecar(ws, &mut views, &weights, &tracked, None, progress)?;
+            }
+            Err(e) => problems.push(needs::unreadable(&weights, &e)),
         }
     }
-    Ok(found)
+    Ok((needs, problems))
 }
 
 /// What the check of the store found, with what it affects, and then what is needed and not there.

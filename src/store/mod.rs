@@ -182,6 +182,11 @@ impl Store {
         usage::usage(&self.shared)
     }
 
+    /// How many objects must be decoded one after the other before one of the object's chunks can be.
+    pub fn height(&self, id: &ObjectId) -> Result<u8> {
+        self.object(id)?.height(&mut object::Tools::default())
+    }
+
     /// How an object is stored; `None` where it is not.
     pub fn stored_size(&self, id: &ObjectId) -> Result<Option<StoredSize>> {
         usage::stored_size(&self.shared, id)

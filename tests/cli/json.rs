@@ -46,6 +46,7 @@ fn every_report_is_json_with_a_schema() {
     check(&["verify", "--all"]);
     check(&["verify", "--repair"]);
     check(&["du"]);
+    check(&["du", "--why"]);
     check(&["gc"]);
     check(&["gc", "--prune"]);
     check(&["gc", "--restore-trash"]);

@@ -6,6 +6,7 @@ mod commit;
 mod completions;
 mod demo;
 mod diff;
+mod du;
 #[cfg(feature = "eval")]
 mod eval;
 #[cfg(feature = "eval")]

@@ -274,6 +274,7 @@ fn advise(ui: &Ui, report: &verify::Report) {
 
 /// What `mvc du` found.
 pub(crate) fn usage(ui: &Ui, report: &du::Report) {
+    super::why::costs(ui, report);
     let mut table = Table::new()
         .left("version")
         .left("names")

@@ -13,5 +13,6 @@ pub mod number;
 pub(crate) mod refs;
 pub(crate) mod status;
 pub mod table;
+pub(crate) mod why;
 
 pub use table::{Cell, Table};

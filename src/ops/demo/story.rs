@@ -264,7 +264,7 @@ impl Story<'_> {
 
     /// What it all costs.
     pub(super) fn usage(&mut self) -> Result<du::Report> {
-        let usage = du::run(self.ws, None, None)?;
+        let usage = du::run(self.ws, &du::Options::default())?;
         self.told(
             "What all versions cost on the disk:",
             Some("mvc du"),

@@ -199,7 +199,7 @@ impl Needs {
     }
 }
 
-fn unreadable(path: &RepoPath, error: &dyn Failure) -> Problem {
+pub(super) fn unreadable(path: &RepoPath, error: &dyn Failure) -> Problem {
     Problem {
         kind: error.kind(),
         what: chain(error),

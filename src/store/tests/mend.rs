@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::bases::{XOR, against, publish};
+use super::copies::raw;
 use super::damage::{overwrite, pack_and_index};
 use super::deltas::{put_after, record, tuned};
 use super::gc::ids;
@@ -212,4 +213,38 @@ fn copies_in_the_trash_are_found_if_they_are_good() {
         .find(|path| path.extension().is_some_and(|e| e == "pack"));
     flip(&pack.expect("there"), 100);
     assert_eq!(look(&old), 0);
+}
+
+#[test]
+fn a_copy_that_looks_sound_and_is_another_objects_is_superseded() {
+    let sandbox = Sandbox::new();
+    let (bytes, other) = (weights(4000, 1), weights(4000, 2));
+    // Every checksum of it is right.
+    let (record, _) = raw(&bytes);
+    let (mut lie, stored) = raw(&other);
+    lie.id = record.id;
+    publish(&sandbox, vec![(lie, stored)]);
+    assert!(sandbox.store().is_sound(&record.id).expect("looked at"));
+    assert!(sandbox.store().read(&record.id, u64::MAX).is_err());
+    let all = [bytes];
+    let done = mend(&sandbox, &all, &ids(&all));
+    assert_eq!(done.trashed.packs, 1);
+    holds(&sandbox.store(), &all);
+}
+
+#[test]
+fn a_pack_that_cannot_be_listed_goes_once_nothing_is_missing_any_more() {
+    let sandbox = Sandbox::new();
+    let all = [weights(4000, 1), weights(4000, 2)];
+    put(&sandbox.store(), &all, F32).expect("put");
+    let [pack, index] = pack_and_index(&sandbox);
+    let bytes = std::fs::read(&pack).expect("read");
+    flip(&pack, bytes.len() - 100);
+    flip(&index, 40);
+    let done = mend(&sandbox, &all[..1], &ids(&all));
+    assert_eq!(done.trashed.packs, 0);
+    assert!(pack.exists(), "it may be what somebody can mend");
+    let done = mend(&sandbox, &all[1..], &ids(&all));
+    assert_eq!(done.trashed.packs, 1);
+    holds(&sandbox.store(), &all);
 }

@@ -1,0 +1,214 @@
+//! Why a version costs what it costs: of each run of bytes of its files how it is stored, against what, and what else
+//! it serves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::Report;
+use crate::base::{Failure, Kind, ObjectId, RepoPath};
+use crate::model::{Manifest, Segment};
+use crate::ops::error::Result;
+use crate::ops::tracked;
+use crate::ops::workspace::Workspace;
+use crate::repo::{CommitId, CommitInfo};
+use crate::store::Store;
+
+/// What one tensor, storage or literal of a version costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// The weights file.
+    pub path: RepoPath,
+    /// The tensors in it, aliases and views included; none for a literal.
+    pub names: Vec<String>,
+    /// The object that holds it.
+    pub object: ObjectId,
+    /// Its length.
+    pub raw: u64,
+    /// Bytes of its chunks in the store, those of its parts included.
+    pub stored: u64,
+    /// How many chunks each codec holds.
+    pub codecs: BTreeMap<&'static str, u64>,
+    /// How many parts it was cut into; 0 for most.
+    pub parts: u64,
+    /// How many objects must be decoded one after the other for a chunk of it, less 1; `None` where one is missing.
+    pub height: Option<u8>,
+    /// What it is written with.
+    pub bases: Vec<Base>,
+    /// Whether no older version has it.
+    pub new: bool,
+    /// The other versions that have it, newest first.
+    pub also_in: Vec<Named>,
+    /// Why nothing is known of how it is stored.
+    pub problem: Option<String>,
+}
+
+/// A version, and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// The version.
+    pub commit: CommitId,
+    /// Its tags and branches.
+    pub refs: Vec<String>,
+}
+
+impl Named {
+    fn new(commit: &CommitInfo) -> Self {
+        Self {
+            commit: commit.id,
+            refs: super::names(commit),
+        }
+    }
+}
+
+/// An object that another is written with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Base {
+    /// The object.
+    pub object: ObjectId,
+    /// What it is in the oldest version that has it; `None` where no version that was looked at does.
+    pub is: Option<Place>,
+}
+
+/// Where an object is found in history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The version.
+    pub version: Named,
+    /// The weights file.
+    pub path: RepoPath,
+    /// A tensor of it; `None` for a literal.
+    pub name: Option<String>,
+}
+
+/// Adds to each version of the report what its tensors cost. `history` is the one that the report begins in, the
+/// newest version first, and may be longer: bases are looked for in all of it.
+pub(super) fn explain(ws: &Workspace, history: &[CommitInfo], report: &mut Report) -> Result<()> {
+    let known = Known::gather(ws, history)?;
+    for (at, version) in report.versions.iter_mut().enumerate() {
+        let mut costs = Vec::new();
+        for (path, tracked) in tracked::of_commit(ws, &version.commit)? {
+            let manifest = tracked::manifest(ws, &path, &tracked)?;
+            for segment in &manifest.segments {
+                costs.push(known.cost(ws.store(), history, at, &path, segment)?);
+            }
+        }
+        version.costs = Some(costs);
+    }
+    Ok(())
+}
+
+/// Which versions have which objects, and what they call them.
+#[derive(Default)]
+struct Known {
+    /// The versions of each sidecar, by their places in history, and of each object the sidecars.
+    versions: Vec<BTreeSet<usize>>,
+    sidecars: HashMap<ObjectId, BTreeSet<usize>>,
+    /// The version, file and tensor that had an object first.
+    first: HashMap<ObjectId, (usize, RepoPath, Option<String>)>,
+}
+
+impl Known {
+    fn gather(ws: &Workspace, history: &[CommitInfo]) -> Result<Self> {
+        let mut known = Self::default();
+        let mut seen: HashMap<(RepoPath, ObjectId), usize> = HashMap::new();
+        for (at, commit) in history.iter().enumerate().rev() {
+            for (path, tracked) in tracked::of_commit(ws, &commit.id)? {
+                let key = (path, tracked.id);
+                if let Some(sidecar) = seen.get(&key) {
+                    known.versions[*sidecar].insert(at);
+                    continue;
+                }
+                let manifest = tracked::manifest(ws, &key.0, &tracked)?;
+                known.note(at, &key.0, &manifest);
+                seen.insert(key, known.versions.len() - 1);
+            }
+        }
+        Ok(known)
+    }
+
+    fn note(&mut self, at: usize, path: &RepoPath, manifest: &Manifest) {
+        let sidecar = self.versions.len();
+        self.versions.push(BTreeSet::from([at]));
+        for segment in &manifest.segments {
+            let id = segment.id();
+            self.sidecars.entry(id).or_default().insert(sidecar);
+            let name = || names(segment).into_iter().next();
+            let first = self.first.entry(id);
+            first.or_insert_with(|| (at, path.clone(), name()));
+        }
+    }
+
+    fn cost(
+        &self,
+        store: &Store,
+        history: &[CommitInfo],
+        at: usize,
+        path: &RepoPath,
+        segment: &Segment,
+    ) -> Result<Cost> {
+        let id = segment.id();
+        let sidecars = self.sidecars.get(&id).into_iter().flatten();
+        let versions: BTreeSet<usize> = sidecars
+            .flat_map(|sidecar| self.versions[*sidecar].iter().copied())
+            .collect();
+        let mut cost = Cost {
+            path: path.clone(),
+            names: names(segment),
+            object: id,
+            raw: segment.bytes(),
+            stored: 0,
+            codecs: BTreeMap::new(),
+            parts: 0,
+            height: None,
+            bases: Vec::new(),
+            new: versions.last().is_none_or(|oldest| *oldest == at),
+            also_in: versions
+                .iter()
+                .filter(|version| **version != at)
+                .map(|version| Named::new(&history[*version]))
+                .collect(),
+            problem: None,
+        };
+        match store.stored_size(&id) {
+            Ok(Some(size)) => {
+                cost.stored = size.stored;
+                cost.codecs = size.codecs;
+                cost.parts = size.parts;
+                let base = |object: &ObjectId| Base {
+                    object: *object,
+                    is: self.place(history, object),
+                };
+                cost.bases = size.bases.iter().map(base).collect();
+                cost.height = store.height(&id).ok();
+            }
+            Ok(None) => cost.problem = Some("it is not in the store".to_owned()),
+            Err(e) if matches!(e.kind(), Kind::Missing | Kind::Damaged | Kind::Unsupported) => {
+                cost.problem = Some(e.to_string());
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(cost)
+    }
+
+    fn place(&self, history: &[CommitInfo], id: &ObjectId) -> Option<Place> {
+        let (at, path, name) = self.first.get(id)?;
+        Some(Place {
+            version: Named::new(&history[*at]),
+            path: path.clone(),
+            name: name.clone(),
+        })
+    }
+}
+
+/// Every tensor that a run of bytes is.
+fn names(segment: &Segment) -> Vec<String> {
+    match segment {
+        Segment::Literal { .. } => Vec::new(),
+        Segment::Tensor(tensor) => std::iter::once(&tensor.name)
+            .chain(&tensor.aliases)
+            .cloned()
+            .collect(),
+        Segment::Storage(storage) => storage.views.iter().map(|v| v.name.clone()).collect(),
+    }
+}
