@@ -30,43 +30,49 @@ pub(crate) fn run(shell: &Shell) {
     };
     let folder = shell.fresh("family");
     let versions = make::versions(&first, &second, &folder);
-    let peers = peers::present(shell);
-    let tools = peers.iter().filter(|peer| peer.name != "b3sum");
-    let mut all: Vec<Kept> = tools.map(|peer| keep(shell, peer, &versions)).collect();
+    let mut tools = peers::present(shell);
+    tools.retain(|peer| !peer.checkout.is_empty());
+    let mut all = keep(shell, &tools, &versions);
     all.push(bitx(&versions));
     print(&versions, &all);
     let _ = std::fs::remove_dir_all(folder);
 }
 
-fn keep(shell: &Shell, peer: &Peer, versions: &[(&'static str, PathBuf)]) -> Kept {
-    let folder = shell.fresh("side");
-    let work = folder.join("work");
-    std::fs::create_dir(&work).expect("made");
-    shell.run(&work, peer.init, "");
-    let mut kept = Kept {
+/// Every version into every tool and out again. The tools take turns, so that a machine that gets slower does so for
+/// all of them.
+fn keep(shell: &Shell, peers: &[&Peer], versions: &[(&'static str, PathBuf)]) -> Vec<Kept> {
+    let place = |peer: &Peer| {
+        let folder = shell.fresh(&format!("family/with {}", peer.name));
+        let work = folder.join("work");
+        std::fs::create_dir(&work).expect("made");
+        shell.run(&work, peer.init, "");
+        (folder, work)
+    };
+    let places: Vec<_> = peers.iter().map(|peer| place(peer)).collect();
+    let kept = |peer: &&Peer| Kept {
         name: peer.name,
         growth: Vec::new(),
         commits: Vec::new(),
         checkouts: Vec::new(),
     };
-    let mut size = stored(&folder);
+    let mut all: Vec<Kept> = peers.iter().map(kept).collect();
     for (name, model) in versions {
-        steps::bring(model, &work);
-        kept.commits.push(shell.time(&work, peer.commit, name));
-        shell.run(&work, peer.tag, name);
-        let before = std::mem::replace(&mut size, stored(&folder));
-        kept.growth.push(size - before);
+        for ((peer, (folder, work)), kept) in peers.iter().zip(&places).zip(&mut all) {
+            steps::bring(model, work);
+            let before = stored(folder);
+            kept.commits.push(shell.time(work, peer.commit, name));
+            shell.run(work, peer.tag, name);
+            kept.growth.push(stored(folder) - before);
+        }
     }
     for (name, model) in versions {
-        kept.checkouts.push(shell.time(&work, peer.checkout, name));
-        assert!(
-            steps::same(model, &work),
-            "{} gave another {name}",
-            peer.name
-        );
+        for ((peer, (_, work)), kept) in peers.iter().zip(&places).zip(&mut all) {
+            kept.checkouts.push(shell.time(work, peer.checkout, name));
+            let whole = steps::same(model, work);
+            assert!(whole, "{} gave another {name}", peer.name);
+        }
     }
-    let _ = std::fs::remove_dir_all(folder);
-    kept
+    all
 }
 
 /// What ZipLLM keeps: a tensor that is there already, once; else its XOR with the first or the latest of its name,

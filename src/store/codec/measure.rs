@@ -1,12 +1,14 @@
 //! Ratios and speeds of the codecs on one core, for whoever changes them:
-//! `cargo test --release --lib -- --ignored --nocapture codecs_in_figures`.
+//! `tests/bench/run codecs`, or `cargo test --release --lib -- --ignored --nocapture codecs_in_figures`.
 //!
 //! `MVC_MINILM` names the folder of MiniLM, whose fine-tune is `minilm/v2.safetensors` in `MVC_WORKLOAD`
 //! (`../shared/workload`); where either is missing, weights are made up. `MVC_CASE` leaves out the cases whose name is
-//! without it. Everything is in chunks of 1 MiB, tables included, best of five rounds or of `MVC_ROUNDS`.
+//! without it. Everything is in chunks of 1 MiB, tables included, best of five rounds or of `MVC_ROUNDS`. `MVC_PYTHON`
+//! names a Python that has ZipNN, which is then measured beside: on the numbers (as `planes` is), and on their XOR.
 
 #![expect(clippy::print_stdout, reason = "it reports to whoever runs it")]
 
+mod peers;
 mod weights;
 
 use std::time::Instant;
@@ -39,8 +41,8 @@ fn codecs_in_figures() {
         some.cloned().collect()
     };
     println!(
-        "{:34} {:>8}  {:>6} {:>6} {:>8}  {:>6} {:>6} {:>8}",
-        "", "delta", "GB/s", "GB/s", "planes", "GB/s", "GB/s", "bitx"
+        "{:34} {:24} {:24} {:24} {:24} ZipNN, XOR",
+        "ratio, GB/s in, GB/s out", "delta", "planes", "BitX", "ZipNN"
     );
     for kind in ["words", "encoder", "rest"] {
         report(&format!("BF16 fine-tune, {kind}"), 2, || {
@@ -79,6 +81,9 @@ fn codecs_in_figures() {
         map(map(pairs.clone(), bf16), fp8)
     });
     report("F64 fine-tune, encoder", 8, || map(only("encoder"), wide));
+    for depth in [1, 8] {
+        report_chain("BF16 fine-tune, whole", depth, || map(pairs.clone(), bf16));
+    }
 
     let tuned = |change: &dyn Fn(&Pair) -> Vec<u8>| -> Vec<Pair> {
         let pairs = pairs.iter().map(|pair| Pair {
@@ -175,17 +180,18 @@ fn report(name: &str, width: u8, pairs: impl FnOnce() -> Vec<Pair>) {
     let planes = run(planes::ID, element, &chunks, |new, _, tools, out| {
         planes::encode(new, width, true, tools, out);
     });
-    let reference = chunks
-        .iter()
-        .map(|(new, base)| bitx(new, base, usize::from(width)));
-    let reference: usize = reference.sum();
-    print!("{name:34}");
-    for (stored, encode, decode) in [delta, planes] {
+    let show = |(stored, encode, decode): Figures| {
         let speed = |seconds: f64| raw as f64 / seconds / 1e9;
         let ratio = raw as f64 / stored as f64;
-        print!(" {ratio:8.3}x {:6.3} {:6.3}", speed(encode), speed(decode));
+        format!(" {ratio:9.3}x {:6.3} {:6.3}", speed(encode), speed(decode))
+    };
+    let mut line = [delta, planes, peers::bitx(&chunks, usize::from(width))]
+        .map(show)
+        .concat();
+    for xor in [false, true] {
+        line += &peers::zipnn(name, &chunks, xor).map_or(format!(" {:>10}", "-"), show);
     }
-    println!(" {:8.3}x", raw as f64 / reference as f64);
+    println!("{name:34}{line}");
 }
 
 /// The same with matrices of low rank.
@@ -270,13 +276,90 @@ fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
     );
 }
 
+/// A fine-tune in so many steps of the same length, each a delta to the one before: how fast the last is decoded from
+/// the first, chunk by chunk, and what all of them take.
+fn report_chain(name: &str, depth: usize, pairs: impl FnOnce() -> Vec<Pair>) {
+    let name = format!("{name}, in {depth}");
+    let wanted = std::env::var("MVC_CASE").unwrap_or_default();
+    if !name.contains(&wanted) {
+        return;
+    }
+    let element = Element::number(2, true);
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let pairs = pairs();
+    let chunks: Vec<(&[u8], &[u8])> = pairs
+        .iter()
+        .flat_map(|pair| pair.new.chunks(CHUNK).zip(pair.base.chunks(CHUNK)))
+        .collect();
+    let mut link = |base: &[u8], new: &[u8]| {
+        let mut out = Vec::new();
+        delta::encode(new, base, 2, true, &mut encoder, &mut out);
+        out
+    };
+    let chains: Vec<Vec<Vec<u8>>> = chunks
+        .iter()
+        .map(|(new, base)| {
+            let version = |step| between(base, new, step as f32 / depth as f32);
+            let links = (0..depth).map(|step| link(&version(step), &version(step + 1)));
+            links.collect()
+        })
+        .collect();
+    let mut rooms = [vec![0; CHUNK], vec![0; CHUNK]];
+    let mut decode = |at: usize| {
+        let (new, base) = chunks[at];
+        rooms[0][..base.len()].copy_from_slice(base);
+        for payload in &chains[at] {
+            let [base, out] = &mut rooms;
+            let chunk = Stored {
+                payload,
+                element,
+                tables: &[],
+                base: &base[..new.len()],
+            };
+            let decoded = decoder.decode(delta::ID, &chunk, &mut out[..new.len()]);
+            decoded.expect("it was just encoded");
+            rooms.swap(0, 1);
+        }
+        rooms[0][..new.len()] == *new
+    };
+    assert!((0..chunks.len()).all(&mut decode), "other bytes");
+    // All chunks in one go: the clock of a thread moves too rarely for a single one.
+    let decoding = best(|| (0..chunks.len()).for_each(|at| _ = decode(at)));
+    let raw: usize = chunks.iter().map(|(new, _)| new.len()).sum();
+    let stored: usize = chains.iter().flatten().map(Vec::len).sum();
+    println!(
+        "{name:34} {:9.3}x {:6} {:6.3}",
+        (raw * depth) as f64 / stored as f64,
+        "",
+        raw as f64 / decoding / 1e9,
+    );
+}
+
+/// BF16 on the way from one to another.
+fn between(from: &[u8], to: &[u8], way: f32) -> Vec<u8> {
+    let float = |bytes: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+    let pairs = from.as_chunks().0.iter().zip(to.as_chunks().0);
+    let mixed = pairs.flat_map(|(from, to)| {
+        let (from, to) = (float(from), float(to));
+        (from + (to - from) * way).to_le_bytes()
+    });
+    // Both ends are what they were, whatever arithmetic makes of them.
+    match way {
+        0.0 => from.to_vec(),
+        1.0 => to.to_vec(),
+        _ => bf16(&mixed.collect::<Vec<u8>>()),
+    }
+}
+
 /// Bytes, and seconds to encode and to decode.
+type Figures = (usize, f64, f64);
+
 fn run(
     codec: u8,
     element: Element,
     chunks: &[(&[u8], &[u8])],
     encode: impl Fn(&[u8], &[u8], &mut Encoder, &mut Vec<u8>),
-) -> (usize, f64, f64) {
+) -> Figures {
     let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
     let mut payloads = vec![Vec::new(); chunks.len()];
     let encoding = best(|| {
@@ -304,11 +387,21 @@ fn run(
     (payloads.iter().map(Vec::len).sum(), encoding, decoding)
 }
 
+/// Seconds that some work takes at best. It is done again and again until the clock, which moves every few
+/// milliseconds, has moved far enough to be believed.
 fn best(mut work: impl FnMut()) -> f64 {
+    const ENOUGH: f64 = 0.1;
     let rounds = (0..rounds()).map(|_| {
         let start = now();
-        work();
-        now() - start
+        let mut times = 0.0;
+        loop {
+            work();
+            times += 1.0;
+            let took = now() - start;
+            if took >= ENOUGH {
+                return took / times;
+            }
+        }
     });
     rounds.fold(f64::MAX, f64::min)
 }
@@ -322,36 +415,4 @@ fn now() -> f64 {
         Some(nanoseconds) => nanoseconds as f64 / 1e9,
         None => START.get_or_init(Instant::now).elapsed().as_secs_f64(),
     }
-}
-
-/// What BitX stores: XOR, the exponents apart from signs and mantissas, both through zstd 3.
-fn bitx(new: &[u8], base: &[u8], width: usize) -> usize {
-    let xor: Vec<u8> = new.iter().zip(base).map(|(a, b)| a ^ b).collect();
-    let bits: Vec<u64> = xor
-        .chunks_exact(width)
-        .map(|bytes| {
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |word, byte| word << 8 | u64::from(*byte))
-        })
-        .collect();
-    let mantissa = 8 * width - 1 - [5, 8, 8, 11][width.trailing_zeros() as usize];
-    let exponents: Vec<u8> = bits.iter().map(|bits| (bits >> mantissa) as u8).collect();
-    let rest = bits.iter().flat_map(|bits| {
-        let sign = bits >> (8 * width - 1) << mantissa;
-        let rest = (bits & ((1 << mantissa) - 1)) | sign;
-        rest.to_le_bytes()
-            .into_iter()
-            .take((mantissa + 1).div_ceil(8))
-    });
-    let rest: Vec<u8> = rest.collect();
-    let mut frames = Compressor::new();
-    let mut size = 0;
-    for part in [&exponents, &rest] {
-        let mut out = Vec::new();
-        frames.general(part, &mut out);
-        size += out.len().min(part.len());
-    }
-    size
 }

@@ -1,6 +1,6 @@
 """What ZipNN makes of some numbers: prints stored bytes, and seconds to compress and to decompress.
 
-usage: zipnn.py DTYPE ROUNDS FILE, DTYPE being bfloat16, float16 or float32. One thread, the best of so many rounds.
+usage: measure_zipnn.py DTYPE ROUNDS FILE, DTYPE being bfloat16, float16 or float32. One thread, the best of so many rounds.
 """
 
 import sys
