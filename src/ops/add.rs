@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
-use super::relatives::{self, Relatives};
+use super::relatives::{self, Family};
 use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
@@ -217,8 +217,9 @@ pub fn store(
     let state = ws.state()?;
     let mut writer: Option<Writer> = None;
     let mut pending: Vec<Pending> = Vec::new();
-    // What was put by this command, and lies in a pack that is not published yet, or in one that is.
-    let (mut unpublished, mut published): (Vec<Manifest>, Vec<Manifest>) = Default::default();
+    let mut family: Option<Family<'_>> = None;
+    // What was put by this command, and lies in a pack that is not published yet.
+    let mut unpublished: Vec<Manifest> = Vec::new();
     for path in by_size(ws, paths) {
         let known = tracked::in_worktree(ws, path)?;
         let opened = match weights::lstat(ws, path)? {
@@ -284,16 +285,19 @@ pub fn store(
         };
         let adding = || format!("cannot add {path}");
         let scanned = weights::cut(&opened, how).during(adding)?;
+        let family = match &mut family {
+            Some(family) => family,
+            none => none.insert(Family::find(ws)?),
+        };
         if unpublished
             .iter()
             .any(|file| relatives::share_names(file, &scanned.tiling))
         {
             // Only what is published can be a base.
             writer.take().map(Writer::finish).transpose()?;
-            published.append(&mut unpublished);
+            unpublished.drain(..).for_each(|file| family.publish(&file));
         }
-        let mut relatives = Relatives::find(ws, path, known.as_ref().zip(before.as_ref()))?;
-        published.iter().for_each(|file| relatives.add(file));
+        let relatives = family.of(path, known.as_ref().zip(before.as_ref()))?;
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(ws.store().writer()?),

@@ -1,14 +1,18 @@
 //! Which stored tensors a new one may be like: those of the same name in other versions and other files.
+//!
+//! What a repository has of them is looked through once for all files of a command ([`Family`]); of which versions a
+//! file's own come first is each file's affair ([`Relatives`]).
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::error::Result;
-use super::tracked::{self, Tracked};
+use super::tracked::{self, SUFFIX, Tracked, weights_path};
 use super::weights::named_objects;
 use super::workspace::{Workspace, if_found};
 use crate::base::{Dtype, ObjectId, RepoPath};
-use crate::model::{Manifest, Segment, Tiling};
-use crate::repo::{CommitId, LogOptions};
+use crate::model::{Manifest, Segment, Tiling, manifest};
+use crate::repo::{BlobId, CommitId, LogOptions};
 use crate::store::Candidate;
 
 /// How many sidecars are looked at.
@@ -18,9 +22,8 @@ const COMMITS: usize = 24;
 const TIPS: usize = 8;
 
 /// The files that tensors may come from, the likeliest first.
-#[derive(Default)]
 pub struct Relatives {
-    files: Vec<File>,
+    files: Vec<Rc<File>>,
 }
 
 /// What one version of one file holds.
@@ -65,58 +68,6 @@ impl File {
 }
 
 impl Relatives {
-    /// The versions of `path` before this one, then what else the repository holds: other files, and other branches'
-    /// and tags' versions. What cannot be read is no relative.
-    pub fn find(
-        ws: &Workspace,
-        path: &RepoPath,
-        before: Option<(&Tracked, &Manifest)>,
-    ) -> Result<Self> {
-        let mut search = Search {
-            ws,
-            seen: before.iter().map(|(tracked, _)| tracked.id).collect(),
-            found: Self::default(),
-        };
-        let before = before.map(|(_, manifest)| File::new(manifest));
-        search.found.files.extend(before);
-        let Some(head) = if_found(ws.repo().resolve("HEAD"))? else {
-            search.index(path)?;
-            return Ok(search.found);
-        };
-        let merged = if_found(ws.repo().resolve("MERGE_HEAD"))?;
-        for commit in [Some(head), merged].into_iter().flatten() {
-            search.commit(&commit, path, true)?;
-        }
-        for base in declared(ws) {
-            search.commit(&base, path, true)?;
-            search.commit(&base, path, false)?;
-        }
-        search.index(path)?;
-        let options = LogOptions {
-            limit: Some(COMMITS),
-            ..LogOptions::default()
-        };
-        for commit in ws.repo().log(&[head], options)?.flatten().skip(1) {
-            search.commit(&commit.id, path, true)?;
-        }
-        let branches = ws
-            .repo()
-            .branches()?
-            .into_iter()
-            .map(|branch| branch.commit);
-        let tags = ws.repo().tags()?.into_iter().filter_map(|tag| tag.commit);
-        for commit in branches.take(TIPS).chain(tags.take(TIPS)) {
-            search.commit(&commit, path, true)?;
-        }
-        search.commit(&head, path, false)?;
-        Ok(search.found)
-    }
-
-    /// A file of the same command, whose objects are published.
-    pub fn add(&mut self, manifest: &Manifest) {
-        self.files.push(File::new(manifest));
-    }
-
     /// The objects that a tensor may be like, each once.
     pub fn of(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
@@ -128,6 +79,151 @@ impl Relatives {
             }
         }
         found
+    }
+}
+
+/// All that a repository has of weights files, as far as it was looked at.
+pub struct Family<'a> {
+    ws: &'a Workspace,
+    /// Where to look, the likeliest places first.
+    places: Vec<(Place, Whose)>,
+    /// The sidecars of each place that was looked at.
+    listings: HashMap<Place, Rc<Listing>>,
+    /// What sidecars say; `None` where that cannot be read.
+    files: HashMap<BlobId, Option<Rc<File>>>,
+    /// Files of this very command, whose objects are published.
+    published: Vec<Rc<File>>,
+}
+
+/// Where sidecars are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    Commit(CommitId),
+    Index,
+}
+
+/// Whose sidecars of a place count: that of the file at hand, or those of others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Others,
+}
+
+/// Weights files, and the sidecar of each.
+type Listing = Vec<(RepoPath, BlobId)>;
+
+impl<'a> Family<'a> {
+    /// Finds out where to look: at a file's versions before this one, then at what else the repository holds, that is
+    /// other files, and other branches' and tags' versions.
+    pub fn find(ws: &'a Workspace) -> Result<Self> {
+        let mut family = Self {
+            ws,
+            places: Vec::new(),
+            listings: HashMap::new(),
+            files: HashMap::new(),
+            published: Vec::new(),
+        };
+        let Some(head) = if_found(ws.repo().resolve("HEAD"))? else {
+            family.places.push((Place::Index, Whose::Others));
+            return Ok(family);
+        };
+        let places = &mut family.places;
+        let own = |commit| (Place::Commit(commit), Whose::Own);
+        let others = |commit| (Place::Commit(commit), Whose::Others);
+        places.push(own(head));
+        places.extend(if_found(ws.repo().resolve("MERGE_HEAD"))?.map(own));
+        places.extend(
+            declared(ws)
+                .into_iter()
+                .flat_map(|base| [own(base), others(base)]),
+        );
+        places.push((Place::Index, Whose::Others));
+        let options = LogOptions {
+            limit: Some(COMMITS),
+            ..LogOptions::default()
+        };
+        let log = ws.repo().log(&[head], options)?.flatten().skip(1);
+        places.extend(log.map(|commit| own(commit.id)));
+        let branches = ws.repo().branches()?.into_iter();
+        places.extend(branches.take(TIPS).map(|branch| own(branch.commit)));
+        let tags = ws.repo().tags()?.into_iter().filter_map(|tag| tag.commit);
+        places.extend(tags.take(TIPS).map(own));
+        places.push(others(head));
+        Ok(family)
+    }
+
+    /// Adds a file of the same command, whose objects are published.
+    pub fn publish(&mut self, manifest: &Manifest) {
+        self.published.push(Rc::new(File::new(manifest)));
+    }
+
+    /// The relatives of `path`, which held `before`. What cannot be read is no relative.
+    pub fn of(
+        &mut self,
+        path: &RepoPath,
+        before: Option<(&Tracked, &Manifest)>,
+    ) -> Result<Relatives> {
+        let mut seen = HashSet::new();
+        let mut files = Vec::new();
+        if let Some((tracked, manifest)) = before {
+            seen.insert(self.ws.repo().blob_name(&tracked.text)?);
+            files.push(Rc::new(File::new(manifest)));
+        }
+        for at in 0..self.places.len() {
+            if files.len() >= VERSIONS {
+                break;
+            }
+            let (place, whose) = self.places[at];
+            for (other, blob) in self.listing(place)?.iter() {
+                let wanted = (other == path) == (whose == Whose::Own);
+                if wanted && files.len() < VERSIONS && seen.insert(*blob) {
+                    files.extend(self.file(other, blob));
+                }
+            }
+        }
+        files.extend(self.published.iter().cloned());
+        Ok(Relatives { files })
+    }
+
+    fn listing(&mut self, place: Place) -> Result<Rc<Listing>> {
+        if let Some(listing) = self.listings.get(&place) {
+            return Ok(listing.clone());
+        }
+        let repo = self.ws.repo();
+        let is_sidecar = |path: &str| path.ends_with(SUFFIX);
+        let mut found: Listing = match place {
+            Place::Commit(commit) => {
+                let files = repo.files(&commit, &is_sidecar).unwrap_or_default();
+                let files = files.into_iter();
+                files
+                    .filter_map(|file| Some((weights_path(&file.path)?, file.blob)))
+                    .collect()
+            }
+            Place::Index => {
+                let files = repo.index_where(&is_sidecar)?.into_iter();
+                let files = files.filter(|file| file.stage == 0);
+                files
+                    .filter_map(|file| Some((weights_path(&file.path)?, file.blob)))
+                    .collect()
+            }
+        };
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let found = Rc::new(found);
+        self.listings.insert(place, found.clone());
+        Ok(found)
+    }
+
+    /// What a sidecar says.
+    fn file(&mut self, path: &RepoPath, blob: &BlobId) -> Option<Rc<File>> {
+        if let Some(known) = self.files.get(blob) {
+            return known.clone();
+        }
+        let text = self.ws.repo().blob(blob, manifest::MAX_TEXT as u64).ok();
+        let tracked = text.map(|text| Tracked::new(text, false));
+        let manifest = tracked.and_then(|tracked| tracked::manifest(self.ws, path, &tracked).ok());
+        let file = manifest.map(|manifest| Rc::new(File::new(&manifest)));
+        self.files.insert(*blob, file.clone());
+        file
     }
 }
 
@@ -148,45 +244,4 @@ pub fn share_names(file: &Manifest, tiling: &Tiling) -> bool {
         .iter()
         .filter_map(|span| span.name.as_deref());
     spans.any(|name| names.contains_key(name))
-}
-
-struct Search<'a> {
-    ws: &'a Workspace,
-    seen: HashSet<ObjectId>,
-    found: Relatives,
-}
-
-impl Search<'_> {
-    /// The sidecar of `path` in a commit, or all others.
-    fn commit(&mut self, commit: &CommitId, path: &RepoPath, own: bool) -> Result<()> {
-        if self.found.files.len() >= VERSIONS {
-            return Ok(());
-        }
-        let Ok(files) = tracked::of_commit(self.ws, commit) else {
-            return Ok(());
-        };
-        for (file, tracked) in files.iter().filter(|(file, _)| (*file == path) == own) {
-            self.sidecar(file, tracked);
-        }
-        Ok(())
-    }
-
-    /// The other sidecars of the index.
-    fn index(&mut self, path: &RepoPath) -> Result<()> {
-        for (file, tracked) in tracked::of_index(self.ws)? {
-            if file != *path {
-                self.sidecar(&file, &tracked);
-            }
-        }
-        Ok(())
-    }
-
-    fn sidecar(&mut self, path: &RepoPath, tracked: &Tracked) {
-        if self.found.files.len() < VERSIONS
-            && self.seen.insert(tracked.id)
-            && let Ok(manifest) = tracked::manifest(self.ws, path, tracked)
-        {
-            self.found.files.push(File::new(&manifest));
-        }
-    }
 }

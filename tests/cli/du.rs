@@ -15,6 +15,83 @@ fn weights(steps: u32) -> Vec<u8> {
         .bytes()
 }
 
+/// A version's tag and a file.
+type Base = (String, String);
+
+/// The height of the first tensor of each file of HEAD, and what it is written with: version, file.
+fn bases(sandbox: &Sandbox) -> Vec<(String, u64, Option<Base>)> {
+    let report = sandbox
+        .mvc(&["du", "--why", "--json", "-n", "1"])
+        .ok()
+        .json();
+    let costs = report["versions"][0]["costs"]
+        .as_array()
+        .expect("a list")
+        .clone();
+    let bodies = costs
+        .iter()
+        .filter(|cost| cost["names"][0] == "body.weight");
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    let base = |cost: &serde_json::Value| {
+        let is = cost["bases"].get(0)?["is"].clone();
+        let name = is["version"]["refs"]
+            .as_array()?
+            .iter()
+            .map(text)
+            .next_back()?;
+        Some((name, text(&is["path"])))
+    };
+    bodies
+        .map(|cost| {
+            (
+                text(&cost["path"]),
+                cost["height"].as_u64().expect("known"),
+                base(cost),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_nearest_version_is_the_base_wherever_it_lies() {
+    let sandbox = Sandbox::keeping();
+    let commit = |name: &str| {
+        sandbox.mvc(&["commit", "-m", name]).ok();
+        sandbox.mvc(&["tag", name]).ok();
+    };
+    sandbox.write("model.safetensors", weights(0));
+    commit("v0");
+    sandbox.write(
+        "model.safetensors",
+        Weights::seeded(9).f32("body.weight", &[64, 256]).bytes(),
+    );
+    commit("v1");
+    let named = |name: &str, path: &str| Some((name.to_owned(), path.to_owned()));
+    // An older version of the same file.
+    sandbox.write("model.safetensors", weights(1));
+    commit("v2");
+    let model = "model.safetensors";
+    assert_eq!(bases(&sandbox), [(model.to_owned(), 1, named("v0", model))]);
+    // Another file, and two files of one command, of which one is the other's.
+    sandbox.write("first.safetensors", weights(3));
+    sandbox.write("second.safetensors", weights(4));
+    commit("v3");
+    let found = bases(&sandbox);
+    assert_eq!(
+        found[0],
+        ("first.safetensors".into(), 2, named("v2", model))
+    );
+    assert_eq!(
+        found[2],
+        (
+            "second.safetensors".into(),
+            3,
+            named("v3", "first.safetensors")
+        )
+    );
+    sandbox.assert_whole();
+}
+
 #[test]
 fn of_each_tensor_it_says_what_it_takes_and_why() {
     let sandbox = Sandbox::keeping();
