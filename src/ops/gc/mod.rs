@@ -16,6 +16,7 @@ use super::error::Result;
 use super::workspace::Workspace;
 use crate::base::{ObjectId, Progress};
 pub use crate::store::{Amount, Fate, PackFate, Trash};
+use crate::store::{Collected, Collection, Plan};
 
 pub use lost::Lost;
 pub(in crate::ops) use needed::Needed;
@@ -102,11 +103,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let plan = match options.prune {
         false => collection.plan(&needed.objects, progress)?,
         true => {
-            let (mut plan, written) = collection.copy(&needed.objects, progress)?;
-            let alone = collection.alone()?;
-            // Whatever was stored or committed meanwhile.
-            needed.gather(progress)?;
-            let done = alone.finish(&needed.objects, progress)?;
+            let (mut plan, written, done) = prune(collection, &mut needed, progress)?;
             report.written = written;
             report.trashed = done.trashed;
             report.purged = done.purged;
@@ -135,6 +132,21 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     report.unreadable = needed.unreadable;
     report.trash = ws.store().trash()?;
     Ok(report)
+}
+
+/// Takes away what is not needed: copies beside writers, and puts aside alone, by what is needed by then. The plan that
+/// was copied by, what was written, and what was done.
+pub(in crate::ops) fn prune(
+    mut collection: Collection,
+    needed: &mut Needed<'_>,
+    progress: &dyn Progress,
+) -> Result<(Plan, Amount, Collected)> {
+    let (plan, written) = collection.copy(&needed.objects, progress)?;
+    let alone = collection.alone()?;
+    // Whatever was stored or committed meanwhile.
+    needed.gather(progress)?;
+    let done = alone.finish(&needed.objects, progress)?;
+    Ok((plan, written, done))
 }
 
 /// Brings back everything that lies in the trash.

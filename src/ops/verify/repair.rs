@@ -17,7 +17,7 @@ use super::{Report, Scope, everything_needed, prove, run, sources};
 use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, Progress};
 use crate::ops::error::Result;
-use crate::ops::gc::{Amount, Needed};
+use crate::ops::gc::{Amount, Needed, prune};
 use crate::ops::workspace::Workspace;
 use crate::store::{Checked, Collected, Harm};
 
@@ -145,14 +145,11 @@ fn collect(
     packs: HashSet<ObjectId>,
     progress: &dyn Progress,
 ) -> Result<Option<(Amount, Collected)>> {
-    let Some(mut collection) = ws.store().mend(packs)? else {
+    let Some(collection) = ws.store().mend(packs)? else {
         return Ok(None);
     };
     let mut needed = Needed::new(ws);
     needed.gather(progress)?;
-    let (_, written) = collection.copy(&needed.objects, progress)?;
-    let alone = collection.alone()?;
-    // Whatever was stored or committed meanwhile.
-    needed.gather(progress)?;
-    Ok(Some((written, alone.finish(&needed.objects, progress)?)))
+    let (_, written, done) = prune(collection, &mut needed, progress)?;
+    Ok(Some((written, done)))
 }

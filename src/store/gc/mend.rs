@@ -33,13 +33,13 @@ impl Store {
     pub fn mend(&self, packs: HashSet<ObjectId>) -> Result<Option<Collection>> {
         // Everything else is younger than that.
         let collection = self.collect(Duration::MAX)?;
-        Ok(collection.map(|collection| Collection {
-            mending: Mending {
+        Ok(collection.map(|mut collection| {
+            collection.work.mending = Mending {
                 packs,
                 good: HashSet::new(),
                 orphans: true,
-            },
-            ..collection
+            };
+            collection
         }))
     }
 

@@ -137,11 +137,13 @@ impl Store {
         }
         Ok(Some(Collection {
             hold: Hold::shared(&self.shared)?,
-            shared: self.shared.clone(),
-            grace,
-            prover: Prover::default(),
-            stay: HashSet::new(),
-            mending: Mending::default(),
+            work: Work {
+                shared: self.shared.clone(),
+                grace,
+                prover: Prover::default(),
+                stay: HashSet::new(),
+                mending: Mending::default(),
+            },
         }))
     }
 
@@ -167,10 +169,9 @@ impl Store {
     }
 }
 
-/// A gc that works beside writers and takes nothing away.
-pub struct Collection {
+/// What a gc goes by, beside writers and alone.
+struct Work {
     shared: Arc<Shared>,
-    hold: Hold,
     grace: Duration,
     prover: Prover,
     /// Packs that stay whatever a plan says: something needed in them turned out damaged, or they were just written.
@@ -178,35 +179,43 @@ pub struct Collection {
     mending: Mending,
 }
 
-impl Collection {
-    /// Says what would be done, and does nothing.
-    ///
-    /// Errors: `Pack` and `Unsupported` where a pack cannot be listed: what it holds may need any other.
-    pub fn plan(&mut self, needed: &HashSet<ObjectId>, progress: &dyn Progress) -> Result<Plan> {
-        let survey = Survey::take(&self.shared, &self.mending.packs)?;
-        Ok(self.planned(&survey, needed, progress)?.plan)
+impl Work {
+    fn survey(&self) -> Result<Survey> {
+        Survey::take(&self.shared, &self.mending.packs)
     }
 
+    /// `rewrite` says whether packs may be written anew; where not, only those go that hold nothing any more.
     fn planned(
         &mut self,
         survey: &Survey,
         needed: &HashSet<ObjectId>,
+        rewrite: bool,
         progress: &dyn Progress,
     ) -> Result<Planned> {
         let rules = Rules {
             grace: self.grace,
             stay: &self.stay,
             mend: &self.mending.packs,
-            rewrite: true,
+            rewrite,
         };
-        plan::plan(
-            &self.shared,
-            survey,
-            needed,
-            &rules,
-            &mut self.prover,
-            progress,
-        )
+        let prover = &mut self.prover;
+        plan::plan(&self.shared, survey, needed, &rules, prover, progress)
+    }
+}
+
+/// A gc that works beside writers and takes nothing away.
+pub struct Collection {
+    hold: Hold,
+    work: Work,
+}
+
+impl Collection {
+    /// Says what would be done, and does nothing.
+    ///
+    /// Errors: `Pack` and `Unsupported` where a pack cannot be listed: what it holds may need any other.
+    pub fn plan(&mut self, needed: &HashSet<ObjectId>, progress: &dyn Progress) -> Result<Plan> {
+        let survey = self.work.survey()?;
+        Ok(self.work.planned(&survey, needed, true, progress)?.plan)
     }
 
     /// Copies what is needed of packs that hold little else. Returns the plan, and what was written.
@@ -215,71 +224,56 @@ impl Collection {
         needed: &HashSet<ObjectId>,
         progress: &dyn Progress,
     ) -> Result<(Plan, Amount)> {
-        let survey = Survey::take(&self.shared, &self.mending.packs)?;
-        self.mending.good = mend::good(
-            &self.shared,
-            &survey,
-            &self.mending.packs,
-            &mut self.prover,
-            progress,
-        )?;
-        let needed = &needed.union(&self.mending.good).copied().collect();
-        let mut planned = self.planned(&survey, needed, progress)?;
+        let survey = self.work.survey()?;
+        let Work {
+            shared,
+            prover,
+            mending,
+            ..
+        } = &mut self.work;
+        mending.good = mend::good(shared, &survey, &mending.packs, prover, progress)?;
+        let needed = &needed.union(&mending.good).copied().collect();
+        let mut planned = self.work.planned(&survey, needed, true, progress)?;
         let total = planned
             .survivors
             .iter()
             .map(|(_, of)| of.len() as u64)
             .sum();
         progress.begin("copying what is needed", Unit::Items, Some(total));
-        let done = copy::copy(
-            &self.shared,
-            &survey,
-            &planned.survivors,
-            &mut self.prover,
-            progress,
-        );
+        let Work {
+            shared,
+            prover,
+            stay,
+            ..
+        } = &mut self.work;
+        let done = copy::copy(shared, &survey, &planned.survivors, prover, progress);
         progress.end();
         let done = done?;
-        self.stay.extend(done.hurt);
+        stay.extend(done.hurt);
         planned.plan.damaged.extend(done.damaged);
         let written = Amount {
             packs: done.packs.len() as u64,
             bytes: done.stored,
         };
-        self.stay.extend(done.packs);
+        stay.extend(done.packs);
         Ok((planned.plan, written))
     }
 
     /// Waits until nobody else uses the store's lock. What is needed is to be asked anew after this.
     pub fn alone(self) -> Result<Alone> {
-        let Self {
-            shared,
-            hold,
-            grace,
-            prover,
-            stay,
-            mending,
-        } = self;
+        let Self { hold, work } = self;
         drop(hold);
         Ok(Alone {
-            _hold: Hold::alone(&shared)?,
-            shared,
-            grace,
-            prover,
-            stay,
-            mending,
+            _hold: Hold::alone(&work.shared)?,
+            work,
         })
     }
 }
 
 /// A gc that nobody writes beside.
 pub struct Alone {
-    shared: Arc<Shared>,
     _hold: Hold,
-    grace: Duration,
-    prover: Prover,
-    stay: HashSet<ObjectId>,
-    mending: Mending,
+    work: Work,
 }
 
 impl Alone {
@@ -290,37 +284,25 @@ impl Alone {
         needed: &HashSet<ObjectId>,
         progress: &dyn Progress,
     ) -> Result<Collected> {
-        let needed = &needed.union(&self.mending.good).copied().collect();
+        let work = &mut self.work;
+        let needed = &needed.union(&work.mending.good).copied().collect();
         let mut collected = Collected::default();
         let mut tried = BTreeSet::new();
         let (survey, planned) = loop {
-            let survey = Survey::take(&self.shared, &self.mending.packs)?;
-            let rules = Rules {
-                grace: self.grace,
-                stay: &self.stay,
-                mend: &self.mending.packs,
-                rewrite: false,
-            };
-            let planned = plan::plan(
-                &self.shared,
-                &survey,
-                needed,
-                &rules,
-                &mut self.prover,
-                progress,
-            )?;
+            let survey = work.survey()?;
+            let planned = work.planned(&survey, needed, false, progress)?;
             // What comes back may be written with what lies in the trash too.
             let missing: BTreeSet<ObjectId> = planned.plan.missing.iter().copied().collect();
             if missing.is_subset(&tried) {
                 break (survey, planned);
             }
-            let back = trash::bring_back(&self.shared, Some(&missing))?;
+            let back = trash::bring_back(&work.shared, Some(&missing))?;
             collected.back.packs += back.packs;
             collected.back.bytes += back.bytes;
             tried.extend(missing);
         };
         // Before anything is put aside: what one gc puts there, only a later one removes.
-        collected.purged = trash::purge(&self.shared, self.grace)?;
+        collected.purged = trash::purge(&work.shared, work.grace)?;
         let gone = |fate: &&PackFate| fate.fate == Fate::Goes;
         let gone: HashSet<ObjectId> = planned
             .plan
@@ -338,13 +320,13 @@ impl Alone {
             // Nothing that they may hold is needed; while anything is, they may be what somebody can mend.
             packs.extend(survey.unlisted.iter().map(|pack| &**pack));
         }
-        let orphans = match self.mending.orphans {
-            true => mend::orphans(&self.shared)?,
+        let orphans = match work.mending.orphans {
+            true => mend::orphans(&work.shared)?,
             false => Vec::new(),
         };
-        collected.trashed = trash::put_aside(&self.shared, &packs, &orphans)?;
-        collected.litter = litter::sweep(&self.shared.fs, &layout::tmp(&self.shared.dir))?;
-        self.shared.packs.refresh(true)?;
+        collected.trashed = trash::put_aside(&work.shared, &packs, &orphans)?;
+        collected.litter = litter::sweep(&work.shared.fs, &layout::tmp(&work.shared.dir))?;
+        work.shared.packs.refresh(true)?;
         collected.plan = planned.plan;
         Ok(collected)
     }
