@@ -1,5 +1,7 @@
 //! What a base becomes, block by block: widened, a matrix of low rank added, narrowed.
 
+use std::ops::Range;
+
 use super::super::machine::{self, Machine, Work};
 use super::Conversion;
 use super::factors::{Left, RANKS, Right};
@@ -7,6 +9,10 @@ use super::format::is_finite;
 
 /// Numbers at a time.
 const BLOCK: usize = 1024;
+/// Of a matrix with more columns than this, so many are taken for several rows before the next ones: their part of the
+/// right factor stays in the nearest cache meanwhile, which has no room for all of it.
+const STRIP: usize = 512;
+const ROWS: usize = 16;
 
 /// Fills `seen` with the numbers that belong to `len` bytes. Where `base` ends early, the numbers are zero.
 pub(super) fn predict(
@@ -37,15 +43,30 @@ impl Work for Prediction<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Machine>(self, machine: M) {
+    fn run<M: Machine>(mut self, machine: M) {
+        let count = self.seen.len() / self.conversion.to.width();
+        match self.factors {
+            Some((right, left)) if right.columns() > STRIP => {
+                for numbers in strips(right.columns(), left.first, count) {
+                    self.numbers(machine, numbers);
+                }
+            }
+            _ => self.numbers(machine, 0..count),
+        }
+    }
+}
+
+impl Prediction<'_> {
+    #[inline(always)]
+    fn numbers<M: Machine>(&mut self, machine: M, numbers: Range<usize>) {
         let Conversion { from, to, factor } = *self.conversion;
         let mut wide = [0u32; BLOCK];
         let mut sums = [0i32; BLOCK];
-        let places = self.seen.chunks_mut(BLOCK * to.width());
-        for (index, place) in places.enumerate() {
-            let count = place.len() / to.width();
+        // Not in place, or else the compiler makes stores of it that skip what does not move, which are slow.
+        let mut moved = [0u32; BLOCK];
+        for start in numbers.clone().step_by(BLOCK) {
+            let count = BLOCK.min(numbers.end - start);
             let (wide, sums) = (&mut wide[..count], &mut sums[..count]);
-            let start = index * BLOCK;
             let base = self.base.get(start * from.width()..).unwrap_or_default();
             let there = count.min(base.len() / from.width());
             from.widen(base, &mut wide[..there]);
@@ -53,16 +74,35 @@ impl Work for Prediction<'_> {
             if let Some((right, left)) = self.factors {
                 multiply(machine, right, left, start, sums);
                 let scale = right.scale();
-                for (wide, sum) in wide.iter_mut().zip(sums) {
-                    let moved = (f32::from_bits(*wide) + *sum as f32 * scale).to_bits();
+                for ((moved, wide), sum) in moved.iter_mut().zip(&*wide).zip(sums) {
+                    let sum_of_both = (f32::from_bits(*wide) + *sum as f32 * scale).to_bits();
                     // Adding nothing would make a positive zero of a negative one.
                     let moves = *sum != 0 && is_finite(*wide);
-                    *wide = if moves { moved } else { *wide };
+                    *moved = if moves { sum_of_both } else { *wide };
                 }
             }
-            to.narrow(wide, factor, place);
+            let found = match self.factors {
+                Some(_) => &moved[..count],
+                None => &*wide,
+            };
+            let place = start * to.width()..(start + count) * to.width();
+            to.narrow(found, factor, &mut self.seen[place]);
         }
     }
+}
+
+/// The numbers of a chunk of `count`, of which the first is in column `first`, strip by strip.
+fn strips(columns: usize, first: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let rows = (first + count).div_ceil(columns);
+    let groups = (0..rows).step_by(ROWS);
+    let strips = groups.flat_map(move |row| (0..columns).step_by(STRIP).map(move |at| (row, at)));
+    strips.flat_map(move |(row, at)| {
+        (row..rows.min(row + ROWS)).map(move |row| {
+            let ends = [at, columns.min(at + STRIP)];
+            let [start, end] = ends.map(|at| (row * columns + at).clamp(first, first + count));
+            start - first..end - first
+        })
+    })
 }
 
 /// Sets `sums` to those of the products for the numbers from `start` on.
@@ -88,5 +128,26 @@ fn multiply<M: Machine>(machine: M, right: &Right, left: &Left, start: usize, su
         );
         at += sums.len();
         rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strips_are_all_numbers_once() {
+        for (columns, first, count) in [
+            (513, 0, 513 * 40),
+            (1000, 999, 1),
+            (1000, 999, 2),
+            (4096, 77, 524_288),
+            (600, 5, 0),
+            (1 << 20, 1 << 19, 1 << 18),
+        ] {
+            let mut all: Vec<_> = strips(columns, first, count).flatten().collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..count).collect::<Vec<_>>(), "{columns} {first}");
+        }
     }
 }
