@@ -7,15 +7,16 @@ pub(super) type Pair = [i16; 2];
 
 /// Instructions that a machine has.
 pub(super) trait Machine: Copy {
-    /// Decodes one token of every state, and says how many words that took.
-    fn step(
+    /// Decodes one token of every state again and again, until `rows` or the words for a whole step run out. Says
+    /// how many steps that were, and how many words they took.
+    fn steps(
         self,
         states: &mut [u32; rans::LANES],
-        rows: &[u16; rans::LANES],
+        rows: &[[u16; rans::LANES]],
         slots: &Slots,
-        words: &[u8; 2 * rans::LANES],
-        tokens: &mut [u8; rans::LANES],
-    ) -> usize;
+        words: &[u8],
+        tokens: &mut [[u8; rans::LANES]],
+    ) -> (usize, usize);
 
     /// Sets each sum to what the products of its column with `row` add up to. For each pair of `row`, `matrix` has
     /// a pair for each of `columns` columns; the first sum is that of column `first`.
@@ -27,6 +28,12 @@ pub(super) trait Machine: Copy {
         first: usize,
         sums: &mut [i32],
     );
+
+    /// True if [`Machine::deposit`] is one fast instruction.
+    fn deposits(self) -> bool;
+
+    /// The lowest bits of `word` at the places that are set in `mask`, the lowest first.
+    fn deposit(self, word: u64, mask: u64) -> u64;
 }
 
 /// What any machine has.
@@ -35,15 +42,24 @@ pub(super) struct Plain;
 
 impl Machine for Plain {
     #[inline(always)]
-    fn step(
+    fn steps(
         self,
         states: &mut [u32; rans::LANES],
-        rows: &[u16; rans::LANES],
+        rows: &[[u16; rans::LANES]],
         slots: &Slots,
-        words: &[u8; 2 * rans::LANES],
-        tokens: &mut [u8; rans::LANES],
-    ) -> usize {
-        rans::step(states, rows, slots, words, tokens)
+        words: &[u8],
+        tokens: &mut [[u8; rans::LANES]],
+    ) -> (usize, usize) {
+        let (mut own, mut done, mut taken) = (*states, 0, 0);
+        for (rows, tokens) in rows.iter().zip(tokens) {
+            let Some(words) = words.get(2 * taken..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            taken += rans::step(&mut own, rows, slots, words, tokens);
+            done += 1;
+        }
+        *states = own;
+        (done, taken)
     }
 
     #[inline(always)]
@@ -66,6 +82,23 @@ impl Machine for Plain {
             }
         }
     }
+
+    #[inline(always)]
+    fn deposits(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn deposit(self, word: u64, mask: u64) -> u64 {
+        let (mut rest, mut mask, mut spread) = (word, mask, 0);
+        while mask != 0 {
+            let place = mask & mask.wrapping_neg();
+            spread |= place & (rest & 1).wrapping_neg();
+            rest >>= 1;
+            mask ^= place;
+        }
+        spread
+    }
 }
 
 /// Something to do, whose code the compiler writes anew for each machine. All that it calls in its inner loops
@@ -83,4 +116,36 @@ pub(super) fn fastest<W: Work>(work: W) -> W::Output {
         return avx2.run(work);
     }
     work.run(Plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Deposit(u64, u64);
+
+    impl Work for Deposit {
+        type Output = u64;
+
+        fn run<M: Machine>(self, machine: M) -> u64 {
+            machine.deposit(self.0, self.1)
+        }
+    }
+
+    #[test]
+    fn bits_are_deposited_at_their_places() {
+        assert_eq!(Deposit(0b1011, 0x8421).run(Plain), 0x8021);
+        assert_eq!(
+            Deposit(u64::MAX, 0x7fff_0007_0000_0001).run(Plain),
+            0x7fff_0007_0000_0001
+        );
+        let mut state = 3u64;
+        for mask in (0..2000u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let deposited = fastest(Deposit(state, mask));
+            assert_eq!(deposited, Deposit(state, mask).run(Plain), "{mask:#x}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "vector instructions, after they were detected")]
 
 use std::arch::x86_64::*;
+use std::sync::OnceLock;
 
 use super::delta::rans::LANES;
 use super::delta::{Slots, Table};
@@ -11,7 +12,9 @@ use super::machine::{Machine, Pair, Plain, Work};
 
 /// Proof that this machine has AVX2 and the bit instructions that came with it.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2 {
+    deposits: bool,
+}
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
@@ -20,7 +23,11 @@ impl Avx2 {
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");
-        all.then_some(Self(()))
+        // Asked once: the question may trap where the machine is a virtual one.
+        static DEPOSITS: OnceLock<bool> = OnceLock::new();
+        all.then(|| Self {
+            deposits: *DEPOSITS.get_or_init(deposits),
+        })
     }
 
     /// Does `work`, compiled for such a machine.
@@ -30,6 +37,16 @@ impl Avx2 {
     }
 }
 
+/// False on processors that take a deposit apart bit by bit: AMD's before Zen 3.
+fn deposits() -> bool {
+    let vendor = __cpuid(0);
+    let version = __cpuid(1).eax;
+    let family = (version >> 8 & 0xf) + (version >> 20 & 0xff);
+    let amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes)
+        == [*b"Auth", *b"enti", *b"cAMD"];
+    !amd || family >= 0x19
+}
+
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn run<W: Work>(avx2: Avx2, work: W) -> W::Output {
     work.run(avx2)
@@ -37,16 +54,16 @@ fn run<W: Work>(avx2: Avx2, work: W) -> W::Output {
 
 impl Machine for Avx2 {
     #[inline(always)]
-    fn step(
+    fn steps(
         self,
         states: &mut [u32; LANES],
-        rows: &[u16; LANES],
+        rows: &[[u16; LANES]],
         slots: &Slots,
-        words: &[u8; 2 * LANES],
-        tokens: &mut [u8; LANES],
-    ) -> usize {
+        words: &[u8],
+        tokens: &mut [[u8; LANES]],
+    ) -> (usize, usize) {
         // SAFETY: `self` exists, so the features were detected.
-        unsafe { step(states, rows, slots, words, tokens) }
+        unsafe { steps(states, rows, slots, words, tokens) }
     }
 
     #[inline(always)]
@@ -61,37 +78,80 @@ impl Machine for Avx2 {
         // SAFETY: `self` exists, so the features were detected.
         unsafe { multiply(matrix, columns, row, first, sums) }
     }
-}
 
-/// How many sums are kept in registers at once.
-const SUMS: usize = 32;
+    #[inline(always)]
+    fn deposits(self) -> bool {
+        self.deposits
+    }
+
+    #[inline(always)]
+    fn deposit(self, word: u64, mask: u64) -> u64 {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { _pdep_u64(word, mask) }
+    }
+}
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn multiply(matrix: &[Pair], columns: usize, row: &[Pair], first: usize, sums: &mut [i32]) {
     let lines = matrix.len() / columns.max(1);
     let row = &row[..row.len().min(lines)];
-    let whole = sums.len().min(columns.saturating_sub(first)) / SUMS * SUMS;
-    for at in (0..whole).step_by(SUMS) {
-        let mut found = [_mm256_setzero_si256(); SUMS / 8];
-        for (index, pair) in row.iter().enumerate() {
-            let [a, b] = pair.map(|x| u32::from(x as u16));
-            let pairs = _mm256_set1_epi32((a | b << 16) as i32);
-            // SAFETY: `index` is one of the lines of the matrix, and 32 columns from `first + at` on are in a line.
-            let line = unsafe { matrix.as_ptr().add(index * columns + first + at) };
-            for (quarter, sum) in found.iter_mut().enumerate() {
-                // SAFETY: four times 8 columns of 4 bytes.
-                let columns = unsafe { _mm256_loadu_si256(line.add(8 * quarter).cast()) };
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(columns, pairs));
-            }
+    let there = sums.len().min(columns.saturating_sub(first));
+    let mut at = 0;
+    // SAFETY: so many columns from `first + at` on are in each line, and so many sums from `at` on.
+    unsafe {
+        while there - at >= 64 {
+            add_up::<8>(
+                matrix.as_ptr().add(first + at),
+                columns,
+                row,
+                &mut sums[at..at + 64],
+            );
+            at += 64;
         }
-        for (quarter, sum) in found.iter().enumerate() {
-            // SAFETY: four times 8 of the 32 sums from `at` on.
-            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(at + 8 * quarter).cast(), *sum) };
+        if there - at >= 32 {
+            add_up::<4>(
+                matrix.as_ptr().add(first + at),
+                columns,
+                row,
+                &mut sums[at..at + 32],
+            );
+            at += 32;
         }
     }
-    Plain.multiply(matrix, columns, row, first + whole, &mut sums[whole..]);
+    Plain.multiply(matrix, columns, row, first + at, &mut sums[at..]);
 }
+
+/// Eight times `VECTORS` sums, which stay in registers.
+///
+/// # Safety
+/// `column` must begin so many pairs, and so must what lies `columns` pairs after it, for each pair of `row`.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn add_up<const VECTORS: usize>(
+    column: *const Pair,
+    columns: usize,
+    row: &[Pair],
+    sums: &mut [i32],
+) {
+    let mut found = [_mm256_setzero_si256(); VECTORS];
+    for (line, [a, b]) in row.iter().enumerate() {
+        let pair = _mm256_set1_epi32(i32::from(*b) << 16 | i32::from(*a as u16));
+        for (vector, sum) in found.iter_mut().enumerate() {
+            // SAFETY: as the caller says.
+            let columns =
+                unsafe { _mm256_loadu_si256(column.add(line * columns + 8 * vector).cast()) };
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(columns, pair));
+        }
+    }
+    for (place, sum) in sums.as_chunks_mut::<8>().0.iter_mut().zip(found) {
+        // SAFETY: 8 sums of 4 bytes.
+        unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), sum) };
+    }
+}
+
+/// The states are in vectors of 8.
+const QUARTERS: usize = LANES / 8;
 
 /// For each set of lanes that need a word: which of the next words each lane gets, four bits a lane.
 static WORD_OF_LANE: [u64; 256] = word_of_lane();
@@ -115,8 +175,67 @@ const fn word_of_lane() -> [u64; 256] {
 
 #[inline]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn step(
+fn steps(
     states: &mut [u32; LANES],
+    rows: &[[u16; LANES]],
+    slots: &Slots,
+    words: &[u8],
+    tokens: &mut [[u8; LANES]],
+) -> (usize, usize) {
+    let mut own = [_mm256_setzero_si256(); QUARTERS];
+    for (state, lanes) in own.iter_mut().zip(states.chunks_exact(8)) {
+        // SAFETY: 8 states of 4 bytes.
+        *state = unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) };
+    }
+    let (mut done, mut taken) = (0, 0);
+    for (rows, tokens) in rows.iter().zip(tokens) {
+        let Some(words) = words.get(2 * taken..).and_then(<[u8]>::first_chunk) else {
+            break;
+        };
+        taken += step(&mut own, rows, slots, words, tokens);
+        done += 1;
+    }
+    for (state, lanes) in own.iter().zip(states.chunks_exact_mut(8)) {
+        // SAFETY: 8 states of 4 bytes.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), *state) };
+    }
+    (done, taken)
+}
+
+/// The slots at 8 indices. Loads of each by itself: AMD's processors take a gather apart into more than that, and
+/// Intel's have had to be slowed down.
+///
+/// # Safety
+/// All indices must be below the number of slots.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn look_up(slots: &Slots, indices: __m256i) -> __m256i {
+    let offsets = _mm256_slli_epi32::<2>(indices);
+    let half = |offsets: __m128i| {
+        let a = _mm_cvtsi128_si64(offsets) as u64;
+        let b = _mm_extract_epi64::<1>(offsets) as u64;
+        // SAFETY: a slot is 4 bytes, and the index is below their number.
+        let slot = |offset| unsafe {
+            slots
+                .as_ptr()
+                .byte_add(offset as usize)
+                .cast::<i32>()
+                .read()
+        };
+        let found = _mm_cvtsi32_si128(slot(a & 0xffff_ffff));
+        let found = _mm_insert_epi32::<1>(found, slot(a >> 32));
+        let found = _mm_insert_epi32::<2>(found, slot(b & 0xffff_ffff));
+        _mm_insert_epi32::<3>(found, slot(b >> 32))
+    };
+    let low = half(_mm256_castsi256_si128(offsets));
+    let high = half(_mm256_extracti128_si256::<1>(offsets));
+    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn step(
+    states: &mut [__m256i; QUARTERS],
     rows: &[u16; LANES],
     slots: &Slots,
     words: &[u8; 2 * LANES],
@@ -124,22 +243,17 @@ fn step(
 ) -> usize {
     let residue = _mm256_set1_epi32(Table::SUM as i32 - 1);
     let mut taken = 0;
-    let mut found = [_mm256_setzero_si256(); 4];
-    for (quarter, found) in found.iter_mut().enumerate() {
-        let at = 8 * quarter;
-        // SAFETY: 8 states from the 8th, 16th or 24th of 32 on, 8 rows of 2 bytes likewise.
-        let (state, row) = unsafe {
-            (
-                _mm256_loadu_si256(states.as_ptr().add(at).cast()),
-                _mm_loadu_si128(rows.as_ptr().add(at).cast()),
-            )
-        };
-        let index = _mm256_or_si256(_mm256_cvtepu16_epi32(row), _mm256_and_si256(state, residue));
+    let mut found = [_mm256_setzero_si256(); QUARTERS];
+    for (quarter, (state, found)) in states.iter_mut().zip(&mut found).enumerate() {
+        // SAFETY: 8 rows of 2 bytes from the 8th, 16th or 24th of 32 on.
+        let row = unsafe { _mm_loadu_si128(rows.as_ptr().add(8 * quarter).cast()) };
+        let residues = _mm256_and_si256(*state, residue);
+        let index = _mm256_or_si256(_mm256_cvtepu16_epi32(row), residues);
         // SAFETY: an index of 16 bits is below the number of slots, which are of 4 bytes.
-        let slot = unsafe { _mm256_i32gather_epi32::<4>(slots.as_ptr().cast(), index) };
+        let slot = unsafe { look_up(slots, index) };
         let frequency = _mm256_srli_epi32::<19>(slot);
         let bias = _mm256_and_si256(_mm256_srli_epi32::<7>(slot), residue);
-        let quotient = _mm256_srli_epi32::<{ Table::BITS as i32 }>(state);
+        let quotient = _mm256_srli_epi32::<{ Table::BITS as i32 }>(*state);
         let next = _mm256_add_epi32(_mm256_mullo_epi32(frequency, quotient), bias);
         *found = _mm256_and_si256(slot, _mm256_set1_epi32(0x7f));
 
@@ -149,14 +263,13 @@ fn step(
         // SAFETY: `taken` is at most 8 for each quarter before this one, and 16 bytes from word 24 of 32 on are
         // the last ones.
         let refill = unsafe { _mm_loadu_si128(words.as_ptr().add(2 * taken).cast()) };
-        let order = _mm_cvtsi64_si128(WORD_OF_LANE[set & 0xff] as i64);
+        // SAFETY: 8 bytes of a table with a place for each set.
+        let order = unsafe { _mm_loadl_epi64(WORD_OF_LANE.as_ptr().add(set & 0xff).cast()) };
         let refill =
             _mm256_permutevar8x32_epi32(_mm256_cvtepu16_epi32(refill), _mm256_cvtepu8_epi32(order));
         let refilled = _mm256_or_si256(_mm256_slli_epi32::<16>(next), refill);
-        let next = _mm256_blendv_epi8(next, refilled, short);
+        *state = _mm256_blendv_epi8(next, refilled, short);
         taken += set.count_ones() as usize;
-        // SAFETY: the 8 states that were loaded.
-        unsafe { _mm256_storeu_si256(states.as_mut_ptr().add(at).cast(), next) };
     }
     let [a, b, c, d] = found;
     // Packing works on halves; the last permutation puts the four bytes of each in order.

@@ -13,7 +13,7 @@ use super::head::Head;
 use super::number::Word;
 use super::rans::TokenReader;
 use super::table::{Slot, Slots, TABLES, Table};
-use super::token::{Alphabet, ZEROS};
+use super::token::{Alphabet, TOKENS, ZEROS};
 use crate::store::layout::Cursor;
 
 /// The most bytes of intervals and tables before compression.
@@ -134,6 +134,7 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
     fn run<M: Machine>(self, machine: M) -> Self::Output {
         let Changes { head, kept, float } = *self.changes;
         let mut block = Block::<W>::default();
+        let quads = quads(self.alphabet);
         for groups in kept.chunks(BLOCK >> head.group) {
             let len = groups.len() << head.group;
             groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
@@ -144,7 +145,7 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
                 self.slots,
                 &mut block.tokens[..len],
             )?;
-            block.differences(len, self.alphabet, self.bits);
+            block.differences(len, machine, self.alphabet, &quads, self.bits);
             block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
@@ -209,13 +210,25 @@ impl<W: Word> Block<W> {
 
     /// Adds raw bits to tokens.
     #[inline(always)]
-    fn differences(&mut self, len: usize, alphabet: &Alphabet, bits: &mut BitReader<'_>) {
-        let tokens = &self.tokens[..len];
+    fn differences<M: Machine>(
+        &mut self,
+        len: usize,
+        machine: M,
+        alphabet: &Alphabet,
+        quads: &Quads,
+        bits: &mut BitReader<'_>,
+    ) {
+        let (tokens, differences) = (&self.tokens[..len], &mut self.differences[..]);
+        // Four numbers of 16 bits could be too many bits at once, if rarely.
+        let few = W::WIDTH != 2 || alphabet.bits.iter().all(|bits| *bits <= 14);
         match W::WIDTH {
-            1 => add_bits::<W, 8>(tokens, alphabet, bits, &mut self.differences),
-            2 => add_bits::<W, 4>(tokens, alphabet, bits, &mut self.differences),
-            4 => add_bits::<W, 1>(tokens, alphabet, bits, &mut self.differences),
-            _ => add_many_bits(tokens, alphabet, bits, &mut self.differences),
+            2 if few && machine.deposits() => {
+                deposit_bits(tokens, machine, quads, bits, differences);
+            }
+            1 => add_bits::<W, 8>(tokens, alphabet, bits, differences),
+            2 if few => add_bits::<W, 4>(tokens, alphabet, bits, differences),
+            2 | 4 => add_bits::<W, 1>(tokens, alphabet, bits, differences),
+            _ => add_many_bits(tokens, alphabet, bits, differences),
         }
     }
 
@@ -274,6 +287,45 @@ fn add_bits<W: Word, const AT_ONCE: usize>(
     *bits = reader;
 }
 
+/// For each token of numbers of 16 bits, the places of its raw bits in the lowest quarter, and from bit 32 on the
+/// smallest difference.
+type Quads = [u64; TOKENS];
+
+#[inline(always)]
+fn quads(alphabet: &Alphabet) -> Quads {
+    std::array::from_fn(|token| {
+        let places = (1u64 << (alphabet.bits[token] & 0xf)) - 1;
+        alphabet.least[token] << 32 | places
+    })
+}
+
+/// The same for numbers of 16 bits, four of them side by side in a word.
+#[inline(always)]
+fn deposit_bits<W: Word, M: Machine>(
+    tokens: &[u8],
+    machine: M,
+    quads: &Quads,
+    bits: &mut BitReader<'_>,
+    differences: &mut [W],
+) {
+    let mut reader = *bits;
+    let tokens = tokens.as_chunks::<4>().0;
+    let differences = differences.as_chunks_mut::<4>().0;
+    for (tokens, differences) in tokens.iter().zip(differences) {
+        let [a, b, c, d] = tokens.map(|token| quads[usize::from(token & 0x7f)]);
+        let (low, high) = (a | b << 16, c | d << 16);
+        let places = low & 0xffff_ffff | high << 32;
+        let least = low >> 32 | high & !0xffff_ffff;
+        // Raw bits are below the lowest bit of what they are added to: nothing is carried.
+        let sums = least | machine.deposit(reader.peek(), places);
+        for (at, difference) in differences.iter_mut().enumerate() {
+            *difference = W::from_u64(sums >> (16 * at) & 0xffff);
+        }
+        reader.skip(places.count_ones());
+    }
+    *bits = reader;
+}
+
 /// The same where a token may have up to 63.
 fn add_many_bits<W: Word>(
     tokens: &[u8],
@@ -290,5 +342,62 @@ fn add_many_bits<W: Word>(
         let high = bits::lowest(bits.peek(), count - half);
         bits.skip(count - half);
         *difference = W::from_u64(alphabet.least[token] + (low | high << half));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::Scheme;
+    use super::*;
+
+    /// Adds raw bits to the tokens of some numbers.
+    struct Adding<'a> {
+        alphabet: &'a Alphabet,
+        tokens: &'a [u8],
+        bits: &'a [u8],
+    }
+
+    impl Work for Adding<'_> {
+        type Output = Vec<u16>;
+
+        fn run<M: Machine>(self, machine: M) -> Vec<u16> {
+            let mut block = Block::<u16>::default();
+            let len = self.tokens.len();
+            block.tokens[..len].copy_from_slice(self.tokens);
+            let quads = quads(self.alphabet);
+            let reader = &mut BitReader::new(self.bits);
+            block.differences(len, machine, self.alphabet, &quads, reader);
+            block.differences[..len].to_vec()
+        }
+    }
+
+    #[test]
+    fn raw_bits_are_added_in_the_same_way_by_all_means() {
+        let bits: Vec<u8> = (0..400u32).map(|i| ((i * i * 7) >> 3) as u8).collect();
+        for (direct, lead) in [(0, 0), (1, 0), (1, 1), (2, 1), (4, 2), (5, 1), (6, 0)] {
+            let scheme = Scheme {
+                direct,
+                lead,
+                frequent: vec![5, 1000],
+            };
+            let alphabet = scheme.alphabet(16).expect("few enough tokens");
+            // The last range is the one with most bits.
+            let tokens = (0..128u8).map(|i| match i % 3 {
+                0 => i % alphabet.len as u8,
+                _ => alphabet.zero - 1,
+            });
+            let tokens: Vec<u8> = tokens.collect();
+            let adding = || Adding {
+                alphabet: &alphabet,
+                tokens: &tokens,
+                bits: &bits,
+            };
+            let mut one_by_one = vec![0u16; tokens.len()];
+            let reader = &mut BitReader::new(&bits);
+            add_many_bits(&tokens, &alphabet, reader, &mut one_by_one);
+            let plain = adding().run(machine::Plain);
+            assert_eq!(plain, one_by_one, "{direct} {lead}");
+            assert_eq!(machine::fastest(adding()), one_by_one, "{direct} {lead}");
+        }
     }
 }

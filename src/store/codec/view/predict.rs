@@ -45,25 +45,36 @@ impl Work for Prediction<'_> {
     #[inline(always)]
     fn run<M: Machine>(mut self, machine: M) {
         let count = self.seen.len() / self.conversion.to.width();
+        let mut room = Room {
+            wide: [0; BLOCK],
+            sums: [0; BLOCK],
+            moved: [0; BLOCK],
+        };
         match self.factors {
             Some((right, left)) if right.columns() > STRIP => {
                 for numbers in strips(right.columns(), left.first, count) {
-                    self.numbers(machine, numbers);
+                    self.numbers(machine, numbers, &mut room);
                 }
             }
-            _ => self.numbers(machine, 0..count),
+            _ => self.numbers(machine, 0..count, &mut room),
         }
     }
 }
 
+/// Some numbers on their way.
+struct Room {
+    /// The base's.
+    wide: [u32; BLOCK],
+    sums: [i32; BLOCK],
+    /// Not in place, or else the compiler makes stores of it that skip what does not move, which are slow.
+    moved: [u32; BLOCK],
+}
+
 impl Prediction<'_> {
     #[inline(always)]
-    fn numbers<M: Machine>(&mut self, machine: M, numbers: Range<usize>) {
+    fn numbers<M: Machine>(&mut self, machine: M, numbers: Range<usize>, room: &mut Room) {
         let Conversion { from, to, factor } = *self.conversion;
-        let mut wide = [0u32; BLOCK];
-        let mut sums = [0i32; BLOCK];
-        // Not in place, or else the compiler makes stores of it that skip what does not move, which are slow.
-        let mut moved = [0u32; BLOCK];
+        let Room { wide, sums, moved } = room;
         for start in numbers.clone().step_by(BLOCK) {
             let count = BLOCK.min(numbers.end - start);
             let (wide, sums) = (&mut wide[..count], &mut sums[..count]);
