@@ -1,6 +1,7 @@
 //! Work that is compiled twice: for any machine, and for one with wider vectors, where there is one.
 
 use super::delta::{Slots, rans};
+use super::view::{RANKS, Ranks};
 
 /// Two numbers, whose products with two others are added in one instruction.
 pub(super) type Pair = [i16; 2];
@@ -29,11 +30,17 @@ pub(super) trait Machine: Copy {
         sums: &mut [i32],
     );
 
-    /// True if [`Machine::deposit`] is one fast instruction.
+    /// Adds to the sums of the first `ranks` ranks the products of `steps` with their columns.
+    fn project(self, steps: &[f32], columns: &[Ranks], ranks: usize, sums: &mut Ranks);
+
+    /// True if [`Machine::deposit`] and [`Machine::extract`] are one fast instruction each.
     fn deposits(self) -> bool;
 
     /// The lowest bits of `word` at the places that are set in `mask`, the lowest first.
     fn deposit(self, word: u64, mask: u64) -> u64;
+
+    /// The bits of `word` at the places that are set in `mask`, the lowest first.
+    fn extract(self, word: u64, mask: u64) -> u64;
 }
 
 /// What any machine has.
@@ -84,6 +91,16 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
+    fn project(self, steps: &[f32], columns: &[Ranks], ranks: usize, sums: &mut Ranks) {
+        let ranks = ranks.min(RANKS);
+        for (step, column) in steps.iter().zip(columns) {
+            for (sum, x) in sums[..ranks].iter_mut().zip(column) {
+                *sum += step * x;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn deposits(self) -> bool {
         false
     }
@@ -98,6 +115,18 @@ impl Machine for Plain {
             mask ^= place;
         }
         spread
+    }
+
+    #[inline(always)]
+    fn extract(self, word: u64, mask: u64) -> u64 {
+        let (mut mask, mut count, mut found) = (mask, 0, 0);
+        while mask != 0 {
+            let place = mask & mask.wrapping_neg();
+            found |= u64::from(word & place != 0) << count;
+            count += 1;
+            mask ^= place;
+        }
+        found
     }
 }
 
@@ -122,30 +151,60 @@ pub(super) fn fastest<W: Work>(work: W) -> W::Output {
 mod tests {
     use super::*;
 
-    struct Deposit(u64, u64);
+    struct Spread(u64, u64);
 
-    impl Work for Deposit {
-        type Output = u64;
+    impl Work for Spread {
+        type Output = [u64; 2];
 
-        fn run<M: Machine>(self, machine: M) -> u64 {
-            machine.deposit(self.0, self.1)
+        fn run<M: Machine>(self, machine: M) -> [u64; 2] {
+            let Self(word, mask) = self;
+            [machine.deposit(word, mask), machine.extract(word, mask)]
+        }
+    }
+
+    struct Project<'a>(&'a [f32], &'a [Ranks], usize);
+
+    impl Work for Project<'_> {
+        type Output = Ranks;
+
+        fn run<M: Machine>(self, machine: M) -> Ranks {
+            let mut sums = [0.5; RANKS];
+            machine.project(self.0, self.1, self.2, &mut sums);
+            sums
         }
     }
 
     #[test]
-    fn bits_are_deposited_at_their_places() {
-        assert_eq!(Deposit(0b1011, 0x8421).run(Plain), 0x8021);
-        assert_eq!(
-            Deposit(u64::MAX, 0x7fff_0007_0000_0001).run(Plain),
-            0x7fff_0007_0000_0001
-        );
+    fn vectors_project_like_one_number_after_the_other() {
+        // Small integers, whose sums are exact in any order.
+        let value = |i: usize| ((i * 37) % 101) as f32 - 50.0;
+        let columns: Vec<Ranks> = (0..70)
+            .map(|column| std::array::from_fn(|rank| value(column * 13 + rank * 7)))
+            .collect();
+        let steps: Vec<f32> = (0..70).map(|column| value(column * column)).collect();
+        for count in [0, 1, 2, 7, 70] {
+            for ranks in 1..=RANKS {
+                let project = || Project(&steps[..count], &columns, ranks);
+                let (fast, plain) = (fastest(project()), project().run(Plain));
+                assert_eq!(fast[..ranks], plain[..ranks], "{count} {ranks}");
+            }
+        }
+    }
+
+    #[test]
+    fn bits_are_deposited_at_their_places_and_extracted_from_there() {
+        assert_eq!(Spread(0b1011, 0x8421).run(Plain), [0x8021, 0b0001]);
+        let mask = 0x7fff_0007_0000_0001;
+        assert_eq!(Spread(u64::MAX, mask).run(Plain), [mask, (1 << 19) - 1]);
         let mut state = 3u64;
         for mask in (0..2000u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)) {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            let deposited = fastest(Deposit(state, mask));
-            assert_eq!(deposited, Deposit(state, mask).run(Plain), "{mask:#x}");
+            let [deposited, extracted] = Spread(state, mask).run(Plain);
+            assert_eq!(fastest(Spread(state, mask)), [deposited, extracted]);
+            assert_eq!(Plain.deposit(extracted, mask), state & mask, "{mask:#x}");
+            assert_eq!(deposited & !mask, 0);
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::delta::rans::LANES;
 use super::delta::{Slots, Table};
 use super::machine::{Machine, Pair, Plain, Work};
+use super::view::Ranks;
 
 /// Proof that this machine has AVX2 and the bit instructions that came with it.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ impl Avx2 {
     }
 }
 
-/// False on processors that take a deposit apart bit by bit: AMD's before Zen 3.
+/// False on processors that take deposits and extractions apart bit by bit: AMD's before Zen 3.
 fn deposits() -> bool {
     let vendor = __cpuid(0);
     let version = __cpuid(1).eax;
@@ -80,6 +81,19 @@ impl Machine for Avx2 {
     }
 
     #[inline(always)]
+    fn project(self, steps: &[f32], columns: &[Ranks], ranks: usize, sums: &mut Ranks) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe {
+            match ranks {
+                0..=8 => project::<1>(steps, columns, sums),
+                9..=16 => project::<2>(steps, columns, sums),
+                17..=24 => project::<3>(steps, columns, sums),
+                _ => project::<4>(steps, columns, sums),
+            }
+        }
+    }
+
+    #[inline(always)]
     fn deposits(self) -> bool {
         self.deposits
     }
@@ -88,6 +102,12 @@ impl Machine for Avx2 {
     fn deposit(self, word: u64, mask: u64) -> u64 {
         // SAFETY: `self` exists, so the features were detected.
         unsafe { _pdep_u64(word, mask) }
+    }
+
+    #[inline(always)]
+    fn extract(self, word: u64, mask: u64) -> u64 {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { _pext_u64(word, mask) }
     }
 }
 
@@ -147,6 +167,43 @@ unsafe fn add_up<const VECTORS: usize>(
     for (place, sum) in sums.as_chunks_mut::<8>().0.iter_mut().zip(found) {
         // SAFETY: 8 sums of 4 bytes.
         unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), sum) };
+    }
+}
+
+/// Adds products for `VECTORS` (at most 4) times eight ranks.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn project<const VECTORS: usize>(steps: &[f32], columns: &[Ranks], sums: &mut Ranks) {
+    // Two sums of each: one would wait for itself.
+    let mut found = [[_mm256_setzero_ps(); VECTORS]; 2];
+    let mut add = |turn: usize, step: f32, column: &Ranks| {
+        let step = _mm256_set1_ps(step);
+        for (sum, ranks) in found[turn].iter_mut().zip(column.as_chunks::<8>().0) {
+            // SAFETY: 8 numbers of 4 bytes.
+            let ranks = unsafe { _mm256_loadu_ps(ranks.as_ptr()) };
+            *sum = _mm256_add_ps(*sum, _mm256_mul_ps(step, ranks));
+        }
+    };
+    let (pairs, last) = steps[..steps.len().min(columns.len())].as_chunks::<2>();
+    for ([a, b], [first, second]) in pairs.iter().zip(columns.as_chunks::<2>().0) {
+        add(0, *a, first);
+        add(1, *b, second);
+    }
+    if let (Some(step), Some(column)) = (last.first(), columns.get(2 * pairs.len())) {
+        add(0, *step, column);
+    }
+    let [even, odd] = found;
+    for (sum, (a, b)) in sums
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(even.into_iter().zip(odd))
+    {
+        // SAFETY: 8 sums of 4 bytes.
+        unsafe {
+            let before = _mm256_loadu_ps(sum.as_ptr());
+            _mm256_storeu_ps(sum.as_mut_ptr(), _mm256_add_ps(before, _mm256_add_ps(a, b)));
+        }
     }
 }
 

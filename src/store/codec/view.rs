@@ -19,6 +19,7 @@ use crate::store::layout::Cursor;
 pub use format::Format;
 
 use factors::{Left, Right};
+pub(super) use factors::{RANKS, Ranks};
 use project::Projector;
 
 pub(in crate::store) use fit::Sample;

@@ -13,7 +13,7 @@ use super::head::Head;
 use super::number::Word;
 use super::rans::TokenReader;
 use super::table::{Slot, Slots, TABLES, Table};
-use super::token::{Alphabet, TOKENS, ZEROS};
+use super::token::{Alphabet, Quads, ZEROS};
 use crate::store::layout::Cursor;
 
 /// The most bytes of intervals and tables before compression.
@@ -134,7 +134,7 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
     fn run<M: Machine>(self, machine: M) -> Self::Output {
         let Changes { head, kept, float } = *self.changes;
         let mut block = Block::<W>::default();
-        let quads = quads(self.alphabet);
+        let quads = Quads::new(self.alphabet).filter(|_| W::WIDTH == 2);
         for groups in kept.chunks(BLOCK >> head.group) {
             let len = groups.len() << head.group;
             groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
@@ -145,7 +145,7 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
                 self.slots,
                 &mut block.tokens[..len],
             )?;
-            block.differences(len, machine, self.alphabet, &quads, self.bits);
+            block.differences(len, machine, self.alphabet, quads.as_ref(), self.bits);
             block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
@@ -215,19 +215,17 @@ impl<W: Word> Block<W> {
         len: usize,
         machine: M,
         alphabet: &Alphabet,
-        quads: &Quads,
+        quads: Option<&Quads>,
         bits: &mut BitReader<'_>,
     ) {
         let (tokens, differences) = (&self.tokens[..len], &mut self.differences[..]);
-        // Four numbers of 16 bits could be too many bits at once, if rarely.
-        let few = W::WIDTH != 2 || alphabet.bits.iter().all(|bits| *bits <= 14);
-        match W::WIDTH {
-            2 if few && machine.deposits() => {
+        match (W::WIDTH, quads) {
+            (2, Some(quads)) if machine.deposits() => {
                 deposit_bits(tokens, machine, quads, bits, differences);
             }
-            1 => add_bits::<W, 8>(tokens, alphabet, bits, differences),
-            2 if few => add_bits::<W, 4>(tokens, alphabet, bits, differences),
-            2 | 4 => add_bits::<W, 1>(tokens, alphabet, bits, differences),
+            (2, Some(_)) => add_bits::<W, 4>(tokens, alphabet, bits, differences),
+            (2 | 4, _) => add_bits::<W, 1>(tokens, alphabet, bits, differences),
+            (1, _) => add_bits::<W, 8>(tokens, alphabet, bits, differences),
             _ => add_many_bits(tokens, alphabet, bits, differences),
         }
     }
@@ -287,18 +285,6 @@ fn add_bits<W: Word, const AT_ONCE: usize>(
     *bits = reader;
 }
 
-/// For each token of numbers of 16 bits, the places of its raw bits in the lowest quarter, and from bit 32 on the
-/// smallest difference.
-type Quads = [u64; TOKENS];
-
-#[inline(always)]
-fn quads(alphabet: &Alphabet) -> Quads {
-    std::array::from_fn(|token| {
-        let places = (1u64 << (alphabet.bits[token] & 0xf)) - 1;
-        alphabet.least[token] << 32 | places
-    })
-}
-
 /// The same for numbers of 16 bits, four of them side by side in a word.
 #[inline(always)]
 fn deposit_bits<W: Word, M: Machine>(
@@ -312,10 +298,7 @@ fn deposit_bits<W: Word, M: Machine>(
     let tokens = tokens.as_chunks::<4>().0;
     let differences = differences.as_chunks_mut::<4>().0;
     for (tokens, differences) in tokens.iter().zip(differences) {
-        let [a, b, c, d] = tokens.map(|token| quads[usize::from(token & 0x7f)]);
-        let (low, high) = (a | b << 16, c | d << 16);
-        let places = low & 0xffff_ffff | high << 32;
-        let least = low >> 32 | high & !0xffff_ffff;
+        let (places, least) = quads.of(*tokens);
         // Raw bits are below the lowest bit of what they are added to: nothing is carried.
         let sums = least | machine.deposit(reader.peek(), places);
         for (at, difference) in differences.iter_mut().enumerate() {
@@ -364,9 +347,9 @@ mod tests {
             let mut block = Block::<u16>::default();
             let len = self.tokens.len();
             block.tokens[..len].copy_from_slice(self.tokens);
-            let quads = quads(self.alphabet);
+            let quads = Quads::new(self.alphabet);
             let reader = &mut BitReader::new(self.bits);
-            block.differences(len, machine, self.alphabet, &quads, reader);
+            block.differences(len, machine, self.alphabet, quads.as_ref(), reader);
             block.differences[..len].to_vec()
         }
     }

@@ -12,7 +12,7 @@ use super::merge::{Merger, PARTS};
 use super::number::Word;
 use super::rans;
 use super::table::{Counts, Table};
-use super::token::TOKENS;
+use super::token::{Quads, TOKENS};
 
 /// What one thread needs to encode.
 pub(in super::super) struct Encoding {
@@ -22,6 +22,7 @@ pub(in super::super) struct Encoding {
     parts: Vec<u8>,
     tokens: Vec<u8>,
     bits: Vec<u8>,
+    words: Vec<u8>,
 }
 
 impl Encoding {
@@ -33,6 +34,7 @@ impl Encoding {
             parts: Vec::new(),
             tokens: Vec::new(),
             bits: Vec::new(),
+            words: Vec::new(),
         }
     }
 }
@@ -102,6 +104,7 @@ pub(super) fn encode<W: Word>(
             lanes: 1 << choice.head.lanes,
             parts: &delta.parts,
             tokens: &delta.tokens,
+            words: &mut delta.words,
             out: &mut stream,
         });
         block::put_piece(&stream, out);
@@ -179,7 +182,7 @@ impl<W: Word> Work for Tokens<'_, '_, W> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Machine>(self, _: M) {
+    fn run<M: Machine>(self, machine: M) {
         let Self {
             changes,
             choice,
@@ -189,6 +192,7 @@ impl<W: Word> Work for Tokens<'_, '_, W> {
         } = self;
         let finder = choice.finder();
         let part_of = choice.part_of();
+        let quads = Quads::new(&choice.alphabet).filter(|_| machine.deposits());
         let mut block = Block::<W>::default();
         let len = changes.kept.len() << changes.group;
         self.parts.resize(len, 0);
@@ -213,9 +217,20 @@ impl<W: Word> Work for Tokens<'_, '_, W> {
                 (difference.to_u64(), u32::from(bits))
             });
             let most = len * W::WIDTH;
-            match W::BITS {
+            match (W::BITS, &quads) {
                 // More than a writer takes at once.
-                64 => bits.extend(values.flat_map(halves), most),
+                (64, _) => bits.extend(values.flat_map(halves), most),
+                (16, Some(quads)) => {
+                    let differences = differences.as_chunks().0.iter();
+                    let fours = tokens.as_chunks().0.iter().zip(differences);
+                    let values = fours.map(|(tokens, differences)| {
+                        let (places, _) = quads.of(*tokens);
+                        let [a, b, c, d] = differences.map(W::to_u64);
+                        let word = a | b << 16 | c << 32 | d << 48;
+                        (machine.extract(word, places), places.count_ones())
+                    });
+                    bits.extend(values, most);
+                }
                 _ => bits.extend(values, most),
             }
             for (part, key) in parts.iter_mut().zip(&block.keys) {

@@ -170,6 +170,8 @@ pub(super) struct Writing<'a> {
     /// For each token, its part.
     pub(super) parts: &'a [u8],
     pub(super) tokens: &'a [u8],
+    /// Room for words, whatever it holds.
+    pub(super) words: &'a mut Vec<u8>,
     pub(super) out: &'a mut Vec<u8>,
 }
 
@@ -188,28 +190,34 @@ impl Work for Writing<'_> {
         }
         let mut states = [START; LANES];
         // Backwards, so that a decoder goes forwards: words are collected from the end of a buffer of two bytes a
-        // token, which is the most that there can be.
-        let mut words = vec![0u8; 2 * self.tokens.len()];
+        // token, which is the most that there can be, after what a step at the front may look at in vain.
+        let words = self.words;
+        words.resize(2 * (LANES + self.tokens.len()), 0);
         let mut at = words.len();
         let steps = self
             .parts
             .chunks(self.lanes)
             .zip(self.tokens.chunks(self.lanes));
         for (parts, tokens) in steps.rev() {
+            let Some(window) = words[..at].last_chunk_mut::<{ 2 * LANES }>() else {
+                break; // never: a step takes no more than its tokens have
+            };
+            let window = window.as_chunks_mut::<2>().0;
+            let mut free = LANES;
             let lanes = states.iter_mut().zip(parts).zip(tokens);
             for ((state, part), token) in lanes.rev() {
                 let table = self.table_of[usize::from(*part) & (PARTS - 1)];
                 let table = &pushes[usize::from(table) & (TABLES - 1)];
                 let push = table[usize::from(token & 0x7f)];
                 let full = u32::from(*state >> 16 > u32::from(push.limit));
-                if let Some(place) = words.get_mut(at - 2..at) {
-                    place.copy_from_slice(&(*state as u16).to_le_bytes());
-                }
-                at -= 2 * full as usize;
+                // There is a free place for each lane; the mask tells the compiler.
+                window[free.wrapping_sub(1) & (LANES - 1)] = (*state as u16).to_le_bytes();
+                free -= full as usize;
                 let x = *state >> (16 * full);
                 let quotient = ((u64::from(x) * push.reciprocal) >> push.shift) as u32;
                 *state = x + u32::from(push.start) + quotient * u32::from(push.gap);
             }
+            at -= 2 * (LANES - free);
         }
         for state in &states[..self.lanes] {
             self.out.extend(state.to_le_bytes());
@@ -318,6 +326,7 @@ mod tests {
                     lanes,
                     parts: &parts,
                     tokens: &tokens,
+                    words: &mut Vec::new(),
                     out: &mut out,
                 };
                 writing.run(Plain);

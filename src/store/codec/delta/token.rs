@@ -35,6 +35,28 @@ pub(super) struct Alphabet {
     pub(super) len: usize,
 }
 
+/// For each token of numbers of 16 bits, the places of its raw bits in the lowest quarter, and from bit 32 on the
+/// smallest difference.
+pub(super) struct Quads([u64; TOKENS]);
+
+impl Quads {
+    /// None where the raw bits of four numbers may be more than a reader or writer takes at once.
+    pub(super) fn new(alphabet: &Alphabet) -> Option<Self> {
+        let few = alphabet.bits.iter().all(|bits| *bits <= 14);
+        let quad = |token: usize| alphabet.least[token] << 32 | ((1 << alphabet.bits[token]) - 1);
+        few.then(|| Self(std::array::from_fn(quad)))
+    }
+
+    /// The places of the raw bits of four numbers side by side, and their smallest differences.
+    #[inline(always)]
+    pub(super) fn of(&self, tokens: [u8; 4]) -> (u64, u64) {
+        let [a, b, c, d] = tokens.map(|token| self.0[usize::from(token & 0x7f)]);
+        let (low, high) = (a | b << 16, c | d << 16);
+        let (lower, upper) = (0xffff_ffff, 0xffff_ffff << 32);
+        (low & lower | high << 32, low >> 32 | high & upper)
+    }
+}
+
 impl Alphabet {
     /// The token of the first frequent difference.
     pub(super) fn frequent(&self) -> u8 {

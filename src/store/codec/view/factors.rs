@@ -8,7 +8,9 @@ use super::super::machine::Pair;
 use crate::store::layout::Cursor;
 
 /// The highest rank.
-pub(super) const RANKS: usize = 32;
+pub(in super::super) const RANKS: usize = 32;
+/// A number for each rank, of one row or one column.
+pub(in super::super) type Ranks = [f32; RANKS];
 /// Matrices of fewer columns have no factors.
 pub(super) const NARROWEST: usize = 16;
 /// The right factor has no more numbers than this.

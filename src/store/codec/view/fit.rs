@@ -7,8 +7,8 @@
 
 use super::super::machine::{self, Machine, Work};
 use super::Conversion;
-use super::factors::{LARGEST, MOST, NARROWEST, RANKS, Right};
-use super::project::{Differences, Ranks, add};
+use super::factors::{LARGEST, MOST, NARROWEST, RANKS, Ranks, Right};
+use super::project::Differences;
 
 /// What a number of a factor takes, in bits, as measured.
 const BITS: f32 = 3.5;
@@ -141,7 +141,7 @@ impl Work for Finding<'_> {
     type Output = Found;
 
     #[inline(always)]
-    fn run<M: Machine>(self, _: M) -> Found {
+    fn run<M: Machine>(self, machine: M) -> Found {
         let Sample { columns, steps, .. } = self.sample;
         let mut state = 1u32;
         let mut random = || {
@@ -155,13 +155,13 @@ impl Work for Finding<'_> {
         orthogonalise(&mut directions);
         let mut better = vec![[0.0; RANKS]; *columns];
         for row in steps.chunks_exact(*columns) {
-            let sums = dot(&directions, row);
+            let sums = dot(machine, &directions, row);
             add_row(&mut better, row, &sums);
         }
         orthogonalise(&mut better);
         let mut gram = [[0.0; RANKS]; RANKS];
         for row in steps.chunks_exact(*columns) {
-            let sums = dot(&better, row).map(f64::from);
+            let sums = dot(machine, &better, row).map(f64::from);
             for (line, x) in gram.iter_mut().zip(&sums) {
                 line.iter_mut()
                     .zip(&sums)
@@ -177,9 +177,9 @@ impl Work for Finding<'_> {
 
 /// A row's product with each direction.
 #[inline(always)]
-fn dot(directions: &[Ranks], row: &[f32]) -> Ranks {
+fn dot<M: Machine>(machine: M, directions: &[Ranks], row: &[f32]) -> Ranks {
     let mut sums = [0.0; RANKS];
-    add::<RANKS>(&mut sums, row, directions);
+    machine.project(row, directions, RANKS, &mut sums);
     sums
 }
 
@@ -195,6 +195,7 @@ fn add_row(directions: &mut [Ranks], row: &[f32], times: &Ranks) {
 }
 
 /// Makes directions orthogonal and of length 1 (Gram-Schmidt); those that say nothing new become zero.
+#[inline(always)]
 fn orthogonalise(directions: &mut [Ranks]) {
     for this in 0..RANKS {
         let mut products = [0.0f64; RANKS];

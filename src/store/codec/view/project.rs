@@ -2,13 +2,10 @@
 
 use super::super::machine::{self, Machine, Work};
 use super::Conversion;
-use super::factors::{LARGEST, Left, RANKS, Right};
+use super::factors::{LARGEST, Left, RANKS, Ranks, Right};
 
 /// Numbers at a time.
 const BLOCK: usize = 1024;
-
-/// A number for each rank, of one row or one column.
-pub(super) type Ranks = [f32; RANKS];
 
 /// A right factor, ready to be multiplied with from the other side.
 pub(super) struct Projector {
@@ -89,7 +86,7 @@ impl Work for Projection<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<M: Machine>(self, _: M) {
+    fn run<M: Machine>(self, machine: M) {
         let Projector {
             rank,
             columns,
@@ -104,11 +101,7 @@ impl Work for Projection<'_> {
             let count = (columns.len() - column).min(numbers - at).min(BLOCK);
             let steps = differences.take(at, count);
             let columns = &columns[column..];
-            match rank {
-                0..=8 => add::<8>(&mut sums, steps, columns),
-                9..=16 => add::<16>(&mut sums, steps, columns),
-                _ => add::<RANKS>(&mut sums, steps, columns),
-            }
+            machine.project(steps, columns, *rank, &mut sums);
             at += count;
             if column + count == self.projector.columns.len() || at == numbers {
                 let moves = sums.iter().zip(scales).take(*rank);
@@ -120,19 +113,6 @@ impl Work for Projection<'_> {
             }
         }
     }
-}
-
-/// Adds the products of steps with the first `N` ranks of their columns.
-#[inline(always)]
-pub(super) fn add<const N: usize>(sums: &mut Ranks, steps: &[f32], columns: &[Ranks]) {
-    // An array of its own stays in registers.
-    let mut local = [0.0; N];
-    for (step, column) in steps.iter().zip(columns) {
-        for (sum, x) in local.iter_mut().zip(column) {
-            *sum += step * x;
-        }
-    }
-    sums.iter_mut().zip(local).for_each(|(sum, x)| *sum += x);
 }
 
 /// The steps from the numbers of a base to those at hand, as far as both are finite.
@@ -162,10 +142,12 @@ impl<'a> Differences<'a> {
     pub(super) fn take(&mut self, at: usize, count: usize) -> &[f32] {
         let Conversion { from, to, .. } = *self.conversion;
         let (new, old) = (&mut self.new[..count], &mut self.old[..count]);
-        new.fill(0);
-        old.fill(0);
-        to.widen(self.raw.get(at * to.width()..).unwrap_or_default(), new);
-        from.widen(self.base.get(at * from.width()..).unwrap_or_default(), old);
+        for (format, bytes, numbers) in [(to, self.raw, &mut *new), (from, self.base, &mut *old)] {
+            let bytes = bytes.get(at * format.width()..).unwrap_or_default();
+            let there = count.min(bytes.len() / format.width());
+            format.widen(bytes, &mut numbers[..there]);
+            numbers[there..].fill(0);
+        }
         for (step, (new, old)) in self.steps.iter_mut().zip(new.iter().zip(&*old)) {
             let difference = f32::from_bits(*new) - f32::from_bits(*old);
             *step = if difference.abs() < 1e18 {
