@@ -42,13 +42,13 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The first line, counted from 1, that is a conflict marker of an unfinished merge: seven of one sign, alone or with a
-/// space after them.
+/// space after them, or a carriage return.
 pub fn conflict_marker(text: &str) -> Option<usize> {
     let is_marker = |line: &str| {
         ["<<<<<<<", "|||||||", "=======", ">>>>>>>"]
             .iter()
             .filter_map(|marker| line.strip_prefix(marker))
-            .any(|rest| rest.trim_end_matches('\r').is_empty() || rest.starts_with(' '))
+            .any(|rest| rest.is_empty() || rest.starts_with([' ', '\r']))
     };
     text.split('\n').position(is_marker).map(|index| index + 1)
 }
@@ -131,6 +131,23 @@ mod tests {
             assert_eq!(quote(&hidden.to_string()), format!("\"\\u{code:04x}\""));
         }
         assert_eq!(quote("a\"\\\u{1b}é🦀"), "\"a\\\"\\\\\\u001bé🦀\"");
+    }
+
+    #[test]
+    fn marks_of_a_merge_are_seven_alone_or_with_a_space() {
+        for mark in ["<<<<<<<", "|||||||", "=======", ">>>>>>>"] {
+            for rest in ["", " HEAD", "\r", "\r\n", "\rx"] {
+                assert_eq!(
+                    conflict_marker(&format!("a\n{mark}{rest}\nb")),
+                    Some(2),
+                    "{rest:?}"
+                );
+            }
+            for no in [format!("{mark}x"), format!(" {mark}"), mark[1..].to_owned()] {
+                assert_eq!(conflict_marker(&no), None, "{no}");
+            }
+        }
+        assert_eq!(conflict_marker(""), None);
     }
 
     #[test]
