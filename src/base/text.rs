@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn words_of_a_shell_are_quoted_where_they_have_to_be() {
+        for plain in ["a/b-c.safetensors", "/opt/mvc", "v1^", "a~b"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        for odd in ["", "a b", "~/x", "-x", "$HOME", "*.pth", "a\nb", "a;b"] {
+            assert_eq!(shell_word(odd), format!("'{odd}'"));
+        }
+    }
+
+    #[test]
     fn marks_of_a_merge_are_seven_alone_or_with_a_space() {
         for mark in ["<<<<<<<", "|||||||", "=======", ">>>>>>>"] {
             for rest in ["", " HEAD", "\r", "\r\n", "\rx"] {
