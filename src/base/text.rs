@@ -111,6 +111,22 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// The first `most` of a list with `between` them, and how many more there are.
+pub fn first_of(list: &[impl ToString], most: usize, between: &str) -> String {
+    let shown: Vec<String> = list.iter().take(most).map(ToString::to_string).collect();
+    let shown = shown.join(between);
+    match more(list.len(), most) {
+        Some(more) => format!("{shown} {more}"),
+        None => shown,
+    }
+}
+
+/// What is said of the rest of a list of `len`, of which `most` are shown; `None` where that is all.
+pub fn more(len: usize, most: usize) -> Option<String> {
+    let more = len.checked_sub(most).filter(|more| *more > 0)?;
+    Some(format!("and {more} more"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +147,17 @@ mod tests {
             assert_eq!(quote(&hidden.to_string()), format!("\"\\u{code:04x}\""));
         }
         assert_eq!(quote("a\"\\\u{1b}é🦀"), "\"a\\\"\\\\\\u001bé🦀\"");
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let list = ["a", "b", "c"];
+        assert_eq!(first_of(&list, 3, ", "), "a, b, c");
+        assert_eq!(first_of(&list, 2, ", "), "a, b and 1 more");
+        assert_eq!(first_of(&list, 1, ", "), "a and 2 more");
+        assert_eq!(first_of(&[] as &[&str], 2, ", "), "");
+        assert_eq!(more(20, 20), None);
+        assert_eq!(more(22, 20).as_deref(), Some("and 2 more"));
     }
 
     #[test]
