@@ -33,3 +33,56 @@ pub mod model;
 pub mod ops;
 pub mod repo;
 pub mod store;
+
+/// The readers that the programs of `tests/fuzz` call: no part of the interface.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::base::fuzz::Target;
+
+    /// All of them.
+    pub fn targets() -> impl Iterator<Item = &'static Target> {
+        let base = crate::base::fuzz::TARGETS.iter();
+        base.chain(&crate::repo::fuzz::TARGETS)
+            .chain(&crate::store::fuzz::TARGETS)
+            .chain(&crate::model::fuzz::TARGETS)
+            .chain(&crate::eval::fuzz::TARGETS)
+            .chain(&crate::ops::fuzz::TARGETS)
+    }
+
+    /// Hands the bytes to the reader of this name.
+    ///
+    /// # Panics
+    ///
+    /// If no reader has it, or where the reader fails.
+    pub fn run(name: &str, bytes: &[u8]) {
+        let target = targets().find(|target| target.name == name);
+        (target.expect("a reader of that name").run)(bytes);
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::collections::BTreeSet;
+        use std::path::Path;
+
+        #[test]
+        fn each_reader_has_a_program_and_seeds() {
+            let known: BTreeSet<_> = super::targets()
+                .map(|target| target.name.to_owned())
+                .collect();
+            assert_eq!(known.len(), super::targets().count(), "names are unique");
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+            let list = std::fs::read_to_string(folder.join("Cargo.toml")).expect("readable");
+            let list: toml::Table = list.parse().expect("TOML");
+            let programs = list["bin"].as_array().expect("a list");
+            let programs = programs
+                .iter()
+                .filter_map(|program| program["name"].as_str());
+            assert_eq!(programs.map(str::to_owned).collect::<BTreeSet<_>>(), known);
+            let seeds = std::fs::read_dir(folder.join("seeds")).expect("a folder");
+            let seeds = seeds.map(|entry| entry.expect("listed").file_name());
+            let seeds: BTreeSet<_> = seeds.filter_map(|name| name.into_string().ok()).collect();
+            assert_eq!(seeds, known);
+        }
+    }
+}

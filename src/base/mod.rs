@@ -10,6 +10,8 @@
 pub mod config;
 pub mod dtype;
 pub mod fs;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod id;
 pub mod kind;
 pub mod litter;

@@ -42,13 +42,13 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The first line, counted from 1, that is a conflict marker of an unfinished merge: seven of one sign, alone or with a
-/// space after them.
+/// space after them, or a carriage return.
 pub fn conflict_marker(text: &str) -> Option<usize> {
     let is_marker = |line: &str| {
         ["<<<<<<<", "|||||||", "=======", ">>>>>>>"]
             .iter()
             .filter_map(|marker| line.strip_prefix(marker))
-            .any(|rest| rest.trim_end_matches('\r').is_empty() || rest.starts_with(' '))
+            .any(|rest| rest.is_empty() || rest.starts_with([' ', '\r']))
     };
     text.split('\n').position(is_marker).map(|index| index + 1)
 }
@@ -111,6 +111,22 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// The first `most` of a list with `between` them, and how many more there are.
+pub fn first_of(list: &[impl ToString], most: usize, between: &str) -> String {
+    let shown: Vec<String> = list.iter().take(most).map(ToString::to_string).collect();
+    let shown = shown.join(between);
+    match more(list.len(), most) {
+        Some(more) => format!("{shown} {more}"),
+        None => shown,
+    }
+}
+
+/// What is said of the rest of a list of `len`, of which `most` are shown; `None` where that is all.
+pub fn more(len: usize, most: usize) -> Option<String> {
+    let more = len.checked_sub(most).filter(|more| *more > 0)?;
+    Some(format!("and {more} more"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +147,45 @@ mod tests {
             assert_eq!(quote(&hidden.to_string()), format!("\"\\u{code:04x}\""));
         }
         assert_eq!(quote("a\"\\\u{1b}é🦀"), "\"a\\\"\\\\\\u001bé🦀\"");
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let list = ["a", "b", "c"];
+        assert_eq!(first_of(&list, 3, ", "), "a, b, c");
+        assert_eq!(first_of(&list, 2, ", "), "a, b and 1 more");
+        assert_eq!(first_of(&list, 1, ", "), "a and 2 more");
+        assert_eq!(first_of(&[] as &[&str], 2, ", "), "");
+        assert_eq!(more(20, 20), None);
+        assert_eq!(more(22, 20).as_deref(), Some("and 2 more"));
+    }
+
+    #[test]
+    fn words_of_a_shell_are_quoted_where_they_have_to_be() {
+        for plain in ["a/b-c.safetensors", "/opt/mvc", "v1^", "a~b"] {
+            assert_eq!(shell_word(plain), plain);
+        }
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        for odd in ["", "a b", "~/x", "-x", "$HOME", "*.pth", "a\nb", "a;b"] {
+            assert_eq!(shell_word(odd), format!("'{odd}'"));
+        }
+    }
+
+    #[test]
+    fn marks_of_a_merge_are_seven_alone_or_with_a_space() {
+        for mark in ["<<<<<<<", "|||||||", "=======", ">>>>>>>"] {
+            for rest in ["", " HEAD", "\r", "\r\n", "\rx"] {
+                assert_eq!(
+                    conflict_marker(&format!("a\n{mark}{rest}\nb")),
+                    Some(2),
+                    "{rest:?}"
+                );
+            }
+            for no in [format!("{mark}x"), format!(" {mark}"), mark[1..].to_owned()] {
+                assert_eq!(conflict_marker(&no), None, "{no}");
+            }
+        }
+        assert_eq!(conflict_marker(""), None);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub mod claim;
 #[cfg(not(feature = "eval"))]
 mod disabled;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod limits;
 #[cfg(feature = "eval")]
 mod measure;

@@ -12,6 +12,8 @@
 
 pub mod diff;
 pub mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod identity;
 pub mod manifest;
 pub mod shards;

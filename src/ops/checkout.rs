@@ -86,11 +86,14 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let talk = options.talk.unwrap_or(Talk::Capture);
     let complaint = match ws.git().switch(target, options.force, talk) {
         Ok(()) => None,
-        // The exit code of the user's own post-checkout hook is git's, and HEAD has moved by then.
-        Err(e) if ws.repo().head()? != before && ws.repo().head()?.commit() == Some(commit) => {
+        Err(e) => {
+            let now = ws.repo().head()?;
+            if now == before || now.commit() != Some(commit) {
+                return Err(e.into());
+            }
+            // The exit code of the user's own post-checkout hook is git's, and HEAD has moved by then.
             Some(chain(&e))
         }
-        Err(e) => return Err(e.into()),
     };
     aside.drop_all()?;
     // Outside of a sparse checkout git wrote no sidecar, and no weights are wanted.

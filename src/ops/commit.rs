@@ -64,7 +64,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     let reconciled = reconcile::run(ws, progress)?;
     preflight(ws)?;
     let config = ws.config()?;
-    hook::refuse_weights(ws, &config, &hook::staged_contents(ws)?)?;
+    hook::refuse_weights(ws, &config, &hook::with_content(ws, &ws.git().staged()?)?)?;
     let (present, gone) = weights_of(ws, &config)?;
     let mut undo = Undo::before(ws, &present)?;
     if !options.metrics.is_empty() {
@@ -103,7 +103,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
         missing = gone;
     }
     let staged_now = ws.git().staged()?;
-    let large = large(ws, &hook::staged_contents(ws)?);
+    let large = large(ws, &hook::with_content(ws, &staged_now)?);
     let subject = options
         .message
         .as_deref()

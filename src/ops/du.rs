@@ -10,7 +10,9 @@ use super::error::Result;
 use super::tracked;
 use super::workspace::Workspace;
 use crate::base::ObjectId;
+use crate::model::Manifest;
 use crate::repo::{CommitId, CommitInfo, LogOptions};
+use why::Known;
 pub use why::{Base, Cost, Named, Place};
 
 /// What one version costs.
@@ -88,8 +90,15 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         .log(&[start], log)?
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let listed = options.limit.unwrap_or(usize::MAX).min(history.len());
-    for commit in history[..listed].iter().rev() {
+    let mut known = options.why.then(Known::default);
+    for (at, commit) in history.iter().enumerate().rev() {
         let files = tracked::of_commit(ws, &commit.id)?;
+        if at >= listed {
+            if let Some(known) = &mut known {
+                known.look(ws, at, files)?;
+            }
+            continue;
+        }
         let mut version = Version {
             commit: commit.id,
             refs: names(commit),
@@ -98,12 +107,24 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
             added: 0,
             costs: None,
         };
-        for (path, tracked) in &files {
-            let manifest = tracked::manifest(ws, path, tracked)?;
+        let mut add = |manifest: &Manifest| -> Result<()> {
             version.raw += manifest.file_len();
             for (id, _, _) in manifest.objects() {
                 if seen.insert(id) {
                     version.added += ws.store().stored_size(&id)?.map_or(0, |size| size.stored);
+                }
+            }
+            Ok(())
+        };
+        match &mut known {
+            Some(known) => {
+                for (_, manifest) in known.read(ws, at, files)? {
+                    add(manifest)?;
+                }
+            }
+            None => {
+                for (path, tracked) in &files {
+                    add(&tracked::manifest(ws, path, tracked)?)?;
                 }
             }
         }
@@ -111,8 +132,8 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         report.versions.push(version);
     }
     report.versions.reverse();
-    if options.why {
-        why::explain(ws, &history, &mut report)?;
+    if let Some(known) = known {
+        known.explain(ws, &history, &mut report)?;
     }
     Ok(report)
 }

@@ -3,7 +3,7 @@
 //! A hook never makes a plain git command fail because of weights, except where that is its purpose:
 //! `pre-commit` refuses a commit whose sidecars would lie.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ fn is_stepping(ws: &Workspace) -> bool {
 fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     let config = ws.config()?;
     let mut report = Report::default();
-    let staged = staged_contents(ws)?;
+    let staged = with_content(ws, &ws.git().staged()?)?;
     refuse_weights(ws, &config, &staged)?;
     for path in staged.iter().filter(|path| add::is_large(ws, path)) {
         report.warnings.push(large(path));
@@ -173,17 +173,16 @@ fn before_commit(ws: &Workspace, progress: &dyn Progress) -> Result<Report> {
     }
 }
 
-/// The files whose content the next commit changes: what it removes is not among them.
-pub(super) fn staged_contents(ws: &Workspace) -> Result<Vec<RepoPath>> {
-    let mut staged = ws.git().staged()?;
-    if !staged.is_empty() {
-        let there = ws
-            .repo()
-            .index_where(&|path| staged.iter().any(|staged| staged.as_str() == path))?;
-        let there: BTreeSet<RepoPath> = there.into_iter().map(|file| file.path).collect();
-        staged.retain(|path| there.contains(path));
+/// The files whose content the next commit changes, of those that are staged: what it removes is not among them.
+pub(super) fn with_content(ws: &Workspace, staged: &[RepoPath]) -> Result<Vec<RepoPath>> {
+    if staged.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(staged)
+    let named: HashSet<&str> = staged.iter().map(RepoPath::as_str).collect();
+    let there = ws.repo().index_where(&|path| named.contains(path))?;
+    let there: HashSet<RepoPath> = there.into_iter().map(|file| file.path).collect();
+    let staged = staged.iter().filter(|path| there.contains(*path));
+    Ok(staged.cloned().collect())
 }
 
 /// Fails where weights themselves are staged into git.

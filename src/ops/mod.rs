@@ -21,6 +21,8 @@ pub mod diff;
 pub mod du;
 pub mod error;
 pub mod eval;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod gc;
 pub mod hook;
 pub mod hooks;

@@ -119,14 +119,18 @@ fn refuse_only_copies(
 ) -> Result<()> {
     let state = ws.state()?;
     let mut only = Vec::new();
-    for (path, _) in wanted {
+    for (path, tracked) in wanted {
         let Ok(Some(here)) = tracked::in_worktree(ws, path) else {
             continue;
         };
-        let condition = super::weights::condition(ws, &state, path, &here, progress);
-        if matches!(condition, Ok((super::weights::Condition::Clean, _)))
-            && materialise::is_lost(ws, tracked::manifest(ws, path, &here).ok().as_ref())?
+        // What is wanted is not what lies there; and of what the store has, nothing has to be read.
+        if here.id == tracked.id
+            || !materialise::is_lost(ws, tracked::manifest(ws, path, &here).ok().as_ref())?
         {
+            continue;
+        }
+        let condition = super::weights::condition(ws, &state, path, &here, progress);
+        if matches!(condition, Ok((super::weights::Condition::Clean, _))) {
             only.push(path.clone());
         }
     }

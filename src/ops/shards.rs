@@ -9,7 +9,7 @@ use super::tracked::{self, Tracked, TrackedFiles, sidecar_path};
 use super::weights;
 use super::workspace::{Workspace, if_found};
 use crate::base::fs::FsError;
-use crate::base::text::chain;
+use crate::base::text::{chain, more};
 use crate::base::{ObjectId, Progress, RepoPath};
 use crate::model::shards::{self, Index, Problem};
 use crate::model::{How, Manifest, scan};
@@ -58,17 +58,12 @@ pub fn warnings(
 
 /// How an index and its shards disagree, in one line; nothing where they do not.
 pub(super) fn text(path: &RepoPath, problems: &[Problem]) -> Option<String> {
-    let first: Vec<String> = problems
-        .iter()
-        .take(TOLD)
-        .map(ToString::to_string)
-        .collect();
-    let more = match problems.len().saturating_sub(TOLD) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    let first = first.join("; ");
-    (!problems.is_empty()).then(|| format!("{path} and its shards disagree: {first}{more}"))
+    let first = problems.iter().take(TOLD).map(ToString::to_string);
+    let mut first = first.collect::<Vec<_>>().join("; ");
+    if let Some(more) = more(problems.len(), TOLD) {
+        first = format!("{first}, {more}");
+    }
+    (!problems.is_empty()).then(|| format!("{path} and its shards disagree: {first}"))
 }
 
 /// The index files beside tracked weights.

@@ -13,6 +13,7 @@ use crate::base::config::Config;
 use crate::base::fs::FsError;
 use crate::base::source::FileSource;
 use crate::base::{Kind, Progress, ReadAt, RepoPath};
+use crate::model::manifest::Piece;
 use crate::model::{Entry, How, Manifest};
 use crate::repo::CommitId;
 
@@ -255,6 +256,18 @@ impl SideFile {
     /// Whether it lies in the store, and not in the work tree.
     pub fn is_stored(&self) -> bool {
         matches!(self.bytes, Bytes::Store)
+    }
+
+    /// Where a run of its bytes lies: what to read it from, and where in it it begins.
+    pub fn locate_piece(
+        &self,
+        ws: &Workspace,
+        piece: &Piece<'_>,
+    ) -> Result<(Arc<dyn ReadAt>, u64)> {
+        match &self.bytes {
+            Bytes::File { source, .. } => Ok((source.clone(), piece.offset)),
+            Bytes::Store => Ok((Arc::new(ws.store().object(&piece.segment.id())?), 0)),
+        }
     }
 
     /// Where the bytes of a tensor lie: what to read them from, and where in it they begin.

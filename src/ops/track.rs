@@ -11,6 +11,7 @@ use super::workspace::Workspace;
 use super::{add, blocks};
 use crate::base::config::{self, Config};
 use crate::base::patterns::{FilePatterns, has_choice};
+use crate::base::text::first_of;
 use crate::base::{Kind, Progress, RepoPath, fs, walk};
 
 /// What `track` is asked for.
@@ -311,23 +312,14 @@ pub(super) fn in_git(ws: &Workspace) -> Result<HashSet<RepoPath>> {
 fn refusal(owned: &[(RepoPath, bool)], patterns: &[String]) -> Error {
     let lfs = owned.iter().any(|(_, lfs)| *lfs);
     let who = if lfs { "git-lfs" } else { "git" };
-    let names: Vec<String> = owned
-        .iter()
-        .take(5)
-        .map(|(path, _)| path.to_string())
-        .collect();
-    let more = if owned.len() > 5 {
-        format!(" and {} more", owned.len() - 5)
-    } else {
-        String::new()
-    };
+    let paths: Vec<&RepoPath> = owned.iter().map(|(path, _)| path).collect();
     let typed: Vec<String> = patterns
         .iter()
         .map(|pattern| format!("'{pattern}'"))
         .collect();
     Error::advised(
         Kind::WouldOverwrite,
-        format!("{who} already tracks {}{more}", names.join(", ")),
+        format!("{who} already tracks {}", first_of(&paths, 5, ", ")),
         format!(
             "`mvc track --move {}` takes them over from now on, in one staged change",
             typed.join(" ")

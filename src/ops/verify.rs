@@ -3,7 +3,7 @@
 mod needs;
 mod repair;
 mod sources;
-mod views;
+pub(super) mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 

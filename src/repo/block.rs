@@ -62,7 +62,8 @@ pub type Result<T> = std::result::Result<T, BlockError>;
 pub fn set_block(old: &str, lines: &[impl AsRef<str>]) -> Result<String> {
     let blocks = find(old)?;
     let ending = match old.split_inclusive('\n').next() {
-        Some(line) if line.ends_with("\r\n") => "\r\n",
+        // A carriage return that the text ends with is half of its only line's end.
+        Some(line) if line.ends_with("\r\n") || line.ends_with('\r') => "\r\n",
         _ => "\n",
     };
     let mut block = String::new();
@@ -88,7 +89,9 @@ pub fn set_block(old: &str, lines: &[impl AsRef<str>]) -> Result<String> {
     }
     new.push_str(old.get(kept..).unwrap_or_default());
     if blocks.is_empty() && !block.is_empty() {
-        if !new.is_empty() && !new.ends_with('\n') {
+        if new.ends_with('\r') {
+            new.push('\n');
+        } else if !new.is_empty() && !new.ends_with('\n') {
             new.push_str(ending);
         }
         new.push_str(&block);
@@ -173,6 +176,12 @@ mod tests {
         let with = set_block("a\r\nb", &["x"]).expect("set");
         assert_eq!(with, format!("a\r\nb\r\n{BEGIN}\r\nx\r\n{END}\r\n"));
         assert_eq!(read_block(&with).expect("read"), Some(vec!["x"]));
+        // The first half of an end is one as soon as the block comes after it.
+        for cut in ["a\r", "a\r\nb\r", "a\nb\r"] {
+            let with = set_block(cut, &["x"]).expect("set");
+            assert!(with.starts_with(&format!("{cut}\n{BEGIN}")), "{with:?}");
+            assert_eq!(set_block(&with, &["x"]).expect("set"), with);
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub mod block;
 mod discover;
 mod environment;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod git;
 mod history;
 pub mod hooks;

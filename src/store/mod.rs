@@ -21,6 +21,8 @@ mod checksum;
 mod codec;
 mod copy;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gc;
 mod hash;
 mod hold;

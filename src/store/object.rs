@@ -379,14 +379,33 @@ impl Object {
 
     /// The most objects that one of its chunks depends on in a chain; an error where one cannot be opened.
     pub(super) fn height(&self, tools: &mut Tools) -> Result<u8> {
+        self.height_among(tools, &mut HashMap::new())
+    }
+
+    /// [`Object::height`], where those of some objects at some depths are known: as many ways may lead to one as its
+    /// users like.
+    fn height_among(
+        &self,
+        tools: &mut Tools,
+        known: &mut HashMap<(ObjectId, u8), u8>,
+    ) -> Result<u8> {
         let mut height = match self.record.body {
             Body::Parts(_) => 1,
             Body::Chunks(_) => 0,
         };
         for which in 0..self.record.bases.len() {
-            let base = self.base(which as u8, tools)?; // a record lists 255 at most
-            height = height.max(1 + base.height(tools)?);
+            let below = self.record.bases.get(which).map(|id| (*id, self.depth + 1));
+            let found = below.and_then(|below| known.get(&below)).copied();
+            let base = match found {
+                Some(base) => base,
+                None => {
+                    let base = self.base(which as u8, tools)?; // a record lists 255 at most
+                    base.height_among(tools, known)?
+                }
+            };
+            height = height.max(1 + base);
         }
+        known.insert((self.record.id, self.depth), height);
         Ok(height)
     }
 

@@ -1,7 +1,7 @@
 //! Weights written, removed, left alone or lost; the store and its damage.
 
 use super::{Cell, Table, number};
-use crate::base::text::{count, size};
+use crate::base::text::{count, first_of, size};
 use crate::base::{Failure, Kind, RepoPath};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::cli::{Context, Exit, Outcome};
@@ -119,16 +119,7 @@ fn warn(ui: &Ui, failed: &Unrestored) {
     const SHOWN: usize = 5;
     let mut line = format!("{}: {}", failed.path, failed.problem);
     if !failed.tensors.is_empty() {
-        let names: Vec<_> = failed
-            .tensors
-            .iter()
-            .take(SHOWN)
-            .map(String::as_str)
-            .collect();
-        line = format!("{line}: {}", names.join(", "));
-        if failed.tensors.len() > SHOWN {
-            line = format!("{line} and {} more", failed.tensors.len() - SHOWN);
-        }
+        line = format!("{line}: {}", first_of(&failed.tensors, SHOWN, ", "));
     }
     ui.warn(line);
 }

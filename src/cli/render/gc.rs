@@ -1,7 +1,7 @@
 //! What nothing needs, and what became of it.
 
 use super::{Cell, Table, number};
-use crate::base::text::{count, size};
+use crate::base::text::{count, more, size};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::ops::gc::{Amount, Fate, Lost, PackFate, Report};
 
@@ -169,8 +169,8 @@ fn lost(ui: &Ui, lost: &[Lost]) {
             .iter()
             .for_each(|name| ui.detail(format!("    {name}")));
     }
-    if lost.len() > SHOWN {
-        ui.print(format!("  and {} more", lost.len() - SHOWN));
+    if let Some(more) = more(lost.len(), SHOWN) {
+        ui.print(format!("  {more}"));
     }
     ui.print("");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Cell, Table, number};
-use crate::base::text::{count, size};
+use crate::base::text::{count, first_of, size};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::ops::du::{Base, Cost, Named, Report, Version};
 
@@ -60,8 +60,7 @@ fn title(version: &Version, costs: &[Cost]) -> String {
 fn row(cost: &Cost) -> [Cell; 7] {
     let name = match cost.names.as_slice() {
         [] => Cell::new(Style::Hash, "literal"),
-        [name] => name.as_str().into(),
-        [name, others @ ..] => format!("{name} and {} more", others.len()).into(),
+        names => first_of(names, 1, ", ").into(),
     };
     let (codecs, height) = match &cost.problem {
         Some(problem) => (Cell::new(Style::Bad, problem), String::new()),

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub use environment::Environment;
 pub use judge::{Outcome, Row, Verdict, judge};
 pub use text::ClaimError;
+#[cfg(test)]
+pub(crate) use text::tests::claim;
 
 use crate::base::ObjectId;
 use crate::base::id::IdHasher;

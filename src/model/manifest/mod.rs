@@ -346,10 +346,16 @@ impl View {
         crate::model::view::Strided::new(self.offset, &self.dtype, &self.shape, &self.strides)
     }
 
-    /// The id of its elements in these bytes of its storage, which proves or refutes the one that it has.
-    pub fn id_in(&self, storage: &dyn ReadAt, progress: &dyn Progress) -> io::Result<ObjectId> {
+    /// The id of its elements in the bytes of its storage, which begins at `base` of `source`: it proves or refutes the
+    /// one that it has.
+    pub fn id_in(
+        &self,
+        source: &dyn ReadAt,
+        base: u64,
+        progress: &dyn Progress,
+    ) -> io::Result<ObjectId> {
         match self.strided() {
-            Some(strided) => strided.of(storage, 0).id(progress),
+            Some(strided) => strided.of(source, base).id(progress),
             None => Err(io::ErrorKind::InvalidData.into()),
         }
     }

@@ -6,7 +6,7 @@ use super::{
     Format, MAX_BODY, MAX_RANK, MAX_TENSORS, MAX_TEXT, Manifest, Segment, Sidecar, Storage, Stored,
     Tensor, VERSION, View,
 };
-use crate::base::text::printable;
+use crate::base::text::{conflict_marker, printable};
 use crate::base::{Dtype, ObjectId};
 
 impl Manifest {
@@ -69,15 +69,8 @@ fn readable(text: &[u8], limit: usize) -> Result<&str> {
         return Err(ManifestError::TooLong { bytes: text.len() });
     }
     let text = std::str::from_utf8(text).map_err(|_| ManifestError::Encoding)?;
-    let is_marker = |line: &str| {
-        let marked = |mark: &str| {
-            line.strip_prefix(mark)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\r']))
-        };
-        marked("<<<<<<<") || marked("=======") || marked(">>>>>>>") || marked("|||||||")
-    };
-    if let Some(i) = text.split('\n').position(is_marker) {
-        return Err(ManifestError::Conflict { line: i + 1 });
+    if let Some(line) = conflict_marker(text) {
+        return Err(ManifestError::Conflict { line });
     }
     match text.split('\n').position(|line| line.ends_with('\r')) {
         Some(i) => Err(ManifestError::LineEndings { line: i + 1 }),

@@ -14,6 +14,7 @@ use super::eval::{self, Worker};
 use super::workspace::Workspace;
 use super::{checkout, commit, diff, du, init, log, restore, track};
 use crate::base::fs::FsError;
+use crate::base::text::shell_word;
 use crate::base::{Fs, Kind, Progress, RepoPath};
 use crate::eval::{ENABLED, EvalError};
 use crate::repo::{CommitId, Environment};
@@ -170,7 +171,7 @@ pub fn run(
     };
     story.told(
         "A folder for the model: a git repository that keeps weights beside git, not in it.",
-        Some(&format!("mvc init {}", for_shell(&options.typed))),
+        Some(&format!("mvc init {}", shell_word(&options.typed))),
         Answer::Init(made),
     );
     story.prepare()?;
@@ -228,15 +229,6 @@ fn alone(dir: &Path, environment: &Environment) -> Result<Environment> {
     })
 }
 
-/// A word of a shell's command line, in quotes where it has to be.
-fn for_shell(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 fn next(environment: &Environment, options: &Options) -> Vec<Next> {
     let mut next = Vec::new();
     let mut add = |command: String, shows: &str| {
@@ -245,11 +237,11 @@ fn next(environment: &Environment, options: &Options) -> Vec<Next> {
             shows: shows.to_owned(),
         });
     };
-    let folder = for_shell(&options.typed);
+    let folder = shell_word(&options.typed);
     add(format!("cd {folder}"), "the repository is yours now");
     let home = options.program.as_deref().and_then(Path::parent);
     if let Some(home) = home.filter(|home| !environment.search_path().iter().any(|p| p == home)) {
-        let home = for_shell(&home.display().to_string());
+        let home = shell_word(&home.display().to_string());
         let set = format!("export PATH=\"$PATH\":{home}");
         add(set, "`mvc` is not on your PATH yet");
     }

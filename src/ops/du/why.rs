@@ -2,6 +2,7 @@
 //! it serves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use super::Report;
 use crate::base::{Failure, Kind, ObjectId, RepoPath};
 use crate::model::{Manifest, Segment};
 use crate::ops::error::Result;
-use crate::ops::tracked;
+use crate::ops::tracked::{self, TrackedFiles};
 use crate::ops::workspace::Workspace;
 use crate::repo::{CommitId, CommitInfo};
 use crate::store::Store;
@@ -81,53 +82,97 @@ pub struct Place {
     pub name: Option<String>,
 }
 
-/// Adds to each version of the report what its tensors cost. `history` is the one that the report begins in, the
-/// newest version first, and may be longer: bases are looked for in all of it.
-pub(super) fn explain(ws: &Workspace, history: &[CommitInfo], report: &mut Report) -> Result<()> {
-    let known = Known::gather(ws, history)?;
-    for (at, version) in report.versions.iter_mut().enumerate() {
-        let mut costs = Vec::new();
-        for (path, tracked) in tracked::of_commit(ws, &version.commit)? {
-            let manifest = tracked::manifest(ws, &path, &tracked)?;
-            for segment in &manifest.segments {
-                costs.push(known.cost(ws.store(), history, at, &path, segment)?);
-            }
-        }
-        version.costs = Some(costs);
-    }
-    Ok(())
-}
-
-/// Which versions have which objects, and what they call them.
+/// Which versions have which objects, and what they call them. Each sidecar is read once, however many versions have
+/// it; only those of listed versions are kept.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     /// The versions of each sidecar, by their places in history, and of each object the sidecars.
     versions: Vec<BTreeSet<usize>>,
     sidecars: HashMap<ObjectId, BTreeSet<usize>>,
     /// The version, file and tensor that had an object first.
     first: HashMap<ObjectId, (usize, RepoPath, Option<String>)>,
+    met: HashMap<(RepoPath, ObjectId), Met>,
+    /// The files of the listed versions, by their places in history.
+    files: BTreeMap<usize, Vec<(RepoPath, Rc<Manifest>)>>,
+}
+
+/// A sidecar that some version has.
+#[derive(Clone)]
+struct Met {
+    /// Its place among [`Known::versions`].
+    place: usize,
+    /// What it says, if a listed version has it.
+    says: Option<Rc<Manifest>>,
 }
 
 impl Known {
-    fn gather(ws: &Workspace, history: &[CommitInfo]) -> Result<Self> {
-        let mut known = Self::default();
-        let mut seen: HashMap<(RepoPath, ObjectId), usize> = HashMap::new();
-        for (at, commit) in history.iter().enumerate().rev() {
-            for (path, tracked) in tracked::of_commit(ws, &commit.id)? {
-                let key = (path, tracked.id);
-                if let Some(sidecar) = seen.get(&key) {
-                    known.versions[*sidecar].insert(at);
-                    continue;
+    /// Takes in a version that is not listed. Versions come one after the other, the oldest first.
+    pub(super) fn look(&mut self, ws: &Workspace, at: usize, files: TrackedFiles) -> Result<()> {
+        for (path, tracked) in files {
+            match self.met.get(&(path.clone(), tracked.id)) {
+                Some(Met { place, .. }) => {
+                    self.versions[*place].insert(at);
                 }
-                let manifest = tracked::manifest(ws, &key.0, &tracked)?;
-                known.note(at, &key.0, &manifest);
-                seen.insert(key, known.versions.len() - 1);
+                None => {
+                    let manifest = tracked::manifest(ws, &path, &tracked)?;
+                    let place = self.note(at, &path, &manifest);
+                    self.met
+                        .insert((path, tracked.id), Met { place, says: None });
+                }
             }
         }
-        Ok(known)
+        Ok(())
     }
 
-    fn note(&mut self, at: usize, path: &RepoPath, manifest: &Manifest) {
+    /// Takes in a listed version, and says what its sidecars say.
+    pub(super) fn read(
+        &mut self,
+        ws: &Workspace,
+        at: usize,
+        files: TrackedFiles,
+    ) -> Result<&[(RepoPath, Rc<Manifest>)]> {
+        let mut read = Vec::with_capacity(files.len());
+        for (path, tracked) in files {
+            let key = (path, tracked.id);
+            let met = self.met.get(&key).cloned();
+            let says = match met.as_ref().and_then(|met| met.says.clone()) {
+                Some(says) => says,
+                None => Rc::new(tracked::manifest(ws, &key.0, &tracked)?),
+            };
+            let place = match met {
+                Some(met) => met.place,
+                None => self.note(at, &key.0, &says),
+            };
+            self.versions[place].insert(at);
+            read.push((key.0.clone(), says.clone()));
+            let says = Some(says);
+            self.met.insert(key, Met { place, says });
+        }
+        Ok(self.files.entry(at).or_insert(read))
+    }
+
+    /// Adds to each version of the report what its tensors cost. `history` is the one that the report begins in, the
+    /// newest version first, and may be longer: bases are looked for in all of it.
+    pub(super) fn explain(
+        &self,
+        ws: &Workspace,
+        history: &[CommitInfo],
+        report: &mut Report,
+    ) -> Result<()> {
+        for (at, version) in report.versions.iter_mut().enumerate() {
+            let mut costs = Vec::new();
+            for (path, manifest) in self.files.get(&at).into_iter().flatten() {
+                for segment in &manifest.segments {
+                    costs.push(self.cost(ws.store(), history, at, path, segment)?);
+                }
+            }
+            version.costs = Some(costs);
+        }
+        Ok(())
+    }
+
+    /// Takes in a sidecar that was not met before; its place.
+    fn note(&mut self, at: usize, path: &RepoPath, manifest: &Manifest) -> usize {
         let sidecar = self.versions.len();
         self.versions.push(BTreeSet::from([at]));
         for segment in &manifest.segments {
@@ -137,6 +182,7 @@ impl Known {
             let first = self.first.entry(id);
             first.or_insert_with(|| (at, path.clone(), name()));
         }
+        sidecar
     }
 
     fn cost(

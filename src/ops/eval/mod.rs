@@ -14,6 +14,7 @@ use super::models;
 use super::reconcile;
 use super::sides::Side;
 use super::workspace::Workspace;
+use crate::base::text::more;
 use crate::base::{Failure, Kind, Progress, RepoPath};
 use crate::eval::claim::{self, Claim, Claims, Environment, Outcome, Verdict};
 use subject::Subject;
@@ -134,9 +135,7 @@ const REASONS: usize = 20;
 
 fn capped(reasons: &[String]) -> Vec<String> {
     let mut listed: Vec<String> = reasons.iter().take(REASONS).cloned().collect();
-    if reasons.len() > REASONS {
-        listed.push(format!("and {} more", reasons.len() - REASONS));
-    }
+    listed.extend(more(reasons.len(), REASONS));
     listed
 }
 

@@ -1,6 +1,6 @@
 //! Tensors for the evaluator: from files of the work tree or objects of the store, every byte checked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::model::view::Strided;
 use crate::model::{Entry, How, Manifest, Segment, scan};
 use crate::ops::error::{Error, Result};
 use crate::ops::sides::SideFile;
+use crate::ops::verify::views::differing;
 use crate::ops::workspace::Workspace;
 use crate::ops::{tracked, weights};
 
@@ -185,27 +186,17 @@ fn prove(ws: &Workspace, manifest: &Manifest) -> Result<()> {
 
 /// Proves the ids of views, which are the sidecar's word alone: the objects have those of their storages.
 fn prove_views(ws: &Workspace, path: &RepoPath, file: &SideFile) -> Result<()> {
-    let storages = file
-        .manifest
-        .segments
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Storage(storage) => Some(&storage.views),
-            Segment::Tensor(_) | Segment::Literal { .. } => None,
-        });
-    let names: HashSet<&str> = storages.flatten().map(|view| view.name.as_str()).collect();
-    let entries = file.manifest.tensors().into_iter();
-    for entry in entries.filter(|entry| names.contains(entry.name.as_str())) {
-        let (source, base) = file.locate(ws, &entry)?;
-        let strides = entry.location.strides.as_deref().unwrap_or_default();
-        let Some(strided) = Strided::new(0, &entry.dtype, &entry.shape, strides) else {
+    for piece in file.manifest.pieces() {
+        let Segment::Storage(storage) = piece.segment else {
             continue;
         };
-        let id = strided.of(source.as_ref(), base).id(&Silent);
-        if id.map_err(|e| failed(e, &ws.on_disk(path)))? != entry.id {
+        let (source, base) = file.locate_piece(ws, &piece)?;
+        let wrong = differing(storage, source.as_ref(), base, &Silent);
+        let wrong = wrong.map_err(|e| failed(e, &ws.on_disk(path)))?;
+        if let Some(name) = wrong.first() {
             file.unchanged(ws)?;
             let sidecar = tracked::sidecar_path(path);
-            let name = printable(&entry.name);
+            let name = printable(name);
             return Err(Error::refused(
                 Kind::BadInput,
                 format!("{sidecar} does not describe its file: the view `{name}` is another"),

@@ -6,6 +6,7 @@
 //! bytes in the order of the storage, as in one flat parameter: these are hashed as they are read.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::PathBuf;
 
 use crate::base::fs::FsError;
@@ -78,12 +79,12 @@ impl<'a> Views<'a> {
         }
         if storage.bytes <= self.in_memory {
             return match self.store.read(&storage.id, storage.bytes) {
-                Ok(bytes) => differing(storage, &bytes, progress),
+                Ok(bytes) => found(differing(storage, &bytes, 0, progress), progress),
                 Err(_) => Ok(None),
             };
         }
         if storage.views.iter().all(|view| view.strides.is_empty()) {
-            return differing(storage, &object, progress);
+            return found(differing(storage, &object, 0, progress), progress);
         }
         let file = self.fs.temp_in(&self.tmp)?;
         let job = CopyOut {
@@ -97,31 +98,37 @@ impl<'a> Views<'a> {
         }
         let source =
             FileSource::open(file.path()).map_err(|e| FsError::new("read", file.path(), e))?;
-        differing(storage, &source, progress)
+        found(differing(storage, &source, 0, progress), progress)
     }
 }
 
-/// The names of the views that are not what they should be in these bytes; `None` where these cannot be read.
-fn differing(
+/// `None` for bytes that cannot be read.
+fn found(names: io::Result<Vec<String>>, progress: &dyn Progress) -> Result<Option<Vec<String>>> {
+    match names {
+        Ok(names) => Ok(Some(names)),
+        Err(_) if progress.cancelled() => Err(Error::refused(Kind::Cancelled, "stopped")),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The names of the views that are not what they should be in the bytes of their storage, which begins at `base` of
+/// `source`. An error of kind `Interrupted` once `progress` is cancelled.
+pub(in crate::ops) fn differing(
     storage: &Storage,
-    bytes: &dyn ReadAt,
+    source: &dyn ReadAt,
+    base: u64,
     progress: &dyn Progress,
-) -> Result<Option<Vec<String>>> {
+) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for view in &storage.views {
         if progress.cancelled() {
-            return Err(Error::refused(Kind::Cancelled, "stopped"));
+            return Err(io::ErrorKind::Interrupted.into());
         }
-        match view.id_in(bytes, progress) {
-            Ok(id) if id == view.id => {}
-            Ok(_) => names.push(view.name.clone()),
-            Err(_) if progress.cancelled() => {
-                return Err(Error::refused(Kind::Cancelled, "stopped"));
-            }
-            Err(_) => return Ok(None),
+        if view.id_in(source, base, progress)? != view.id {
+            names.push(view.name.clone());
         }
     }
-    Ok(Some(names))
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -142,7 +149,7 @@ mod tests {
             strides: strides.to_vec(),
             id: ObjectId::of(b""),
         };
-        view.id = view.id_in(&bytes.to_vec(), &Silent).expect("inside");
+        view.id = view.id_in(&bytes.to_vec(), 0, &Silent).expect("inside");
         view
     }
 

@@ -3,6 +3,8 @@
 //! Hooks that are there stay: a script gets one line more, and is byte for byte what it was once the line goes.
 //! What is no shell script, or belongs to more than this repository, is never touched; it is named instead.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod line;
 mod plan;
 mod script;

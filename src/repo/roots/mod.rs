@@ -8,6 +8,8 @@
 //! Nothing is guessed: what should be there and is not, or is not what its name says, ends the walk with an error.
 //! Replacements (`refs/replace`) are not followed, for both what is replaced and what replaces it must stay.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod tips;
 mod walk;
 mod work_trees;

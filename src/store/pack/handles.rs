@@ -22,15 +22,33 @@ pub(in crate::store) enum Which {
 /// An open file, and the length it has: files of the store never change.
 #[derive(Debug)]
 pub(in crate::store) struct Handle {
-    file: File,
+    bytes: Bytes,
     pub(in crate::store) len: u64,
+}
+
+/// Where the bytes of a handle are.
+#[derive(Debug)]
+enum Bytes {
+    File(File),
+    #[cfg(any(test, feature = "fuzzing"))]
+    Memory(Vec<u8>),
 }
 
 impl Handle {
     pub(in crate::store) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let len = file.metadata()?.len();
-        Ok(Self { file, len })
+        let bytes = Bytes::File(file);
+        Ok(Self { bytes, len })
+    }
+
+    /// As if a file held these bytes.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(in crate::store) fn holding(bytes: Vec<u8>) -> Self {
+        Self {
+            len: bytes.len() as u64,
+            bytes: Bytes::Memory(bytes),
+        }
     }
 
     /// `len` bytes from `offset`; `UnexpectedEof`, before anything is allocated, where there are not so many.
@@ -45,7 +63,11 @@ impl Handle {
     }
 
     pub(in crate::store) fn fill(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        match &self.bytes {
+            Bytes::File(file) => file.read_exact_at(buffer, offset),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Bytes::Memory(bytes) => crate::base::ReadAt::read_exact_at(bytes, buffer, offset),
+        }
     }
 }
 

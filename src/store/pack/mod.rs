@@ -9,6 +9,8 @@ mod index;
 mod reader;
 mod writer;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use handles::Which;
 pub(super) use handles::{Handle, Handles};
 pub(super) use index::{Entry, Problem, Table, read_footer, rebuild};
 pub(super) use reader::Pack;

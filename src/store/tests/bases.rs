@@ -141,3 +141,50 @@ fn circles_missing_bases_and_unknown_codecs_are_refused() {
     assert_eq!(error.kind(), Kind::Unsupported);
     assert_eq!(store.read(&ObjectId::of(&a), 64).expect("known"), a);
 }
+
+#[test]
+fn many_ways_to_few_objects_are_gone_once() {
+    // Eight levels of ten objects, each of which needs all of the next: a hundred million ways down.
+    const WIDE: usize = 10;
+    let sandbox = Sandbox::new();
+    let mut below: Vec<ObjectId> = Vec::new();
+    let mut records = Vec::new();
+    for level in 0..=8u8 {
+        let object = |number: usize| {
+            let value = |i: usize| [level ^ (16 * number + i) as u8; 32];
+            let values: Vec<_> = (0..WIDE).map(value).collect();
+            let chunk = |i: usize| Chunk {
+                codec: XOR,
+                base: (level > 0).then_some(i as u8),
+                base_offset: 0,
+                stored: 1,
+                checksum: checksum(&[level]),
+                at: i as u64,
+            };
+            let record = Record {
+                id: id_of_chunks(&values).expect("a tree"),
+                len: (WIDE * CHUNK) as u64,
+                element: Element::Bytes,
+                bases: below.clone(),
+                tables: Vec::new(),
+                payload: 0,
+                body: Body::Chunks((0..WIDE).map(chunk).collect()),
+                values,
+            };
+            (record, vec![level; WIDE])
+        };
+        let objects: Vec<Handmade> = (0..WIDE).map(object).collect();
+        below = objects.iter().map(|(record, _)| record.id).collect();
+        records.extend(objects);
+    }
+    publish(&sandbox, records);
+    let store = sandbox.store();
+    assert!(store.is_sound(&below[0]).expect("looked at"));
+    assert_eq!(store.height(&below[0]).expect("looked at"), 8);
+    let missing = [ObjectId::of(b"gone")];
+    let (mut record, stored) = against(b"new", b"old", 0, XOR);
+    record.bases = missing.to_vec();
+    publish(&sandbox, vec![(record.clone(), stored)]);
+    let store = sandbox.store();
+    assert!(!store.is_sound(&record.id).expect("looked at"));
+}

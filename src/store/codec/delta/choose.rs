@@ -46,10 +46,8 @@ impl Zeros {
 }
 
 impl Choice {
-    /// How many numbers a group should have, as a logarithm.
-    pub(super) fn group<W: Word>(_: &[u8], _: &[u8]) -> u32 {
-        SMALLEST + 1
-    }
+    /// How many numbers a group has, as a logarithm.
+    pub(super) const GROUP: u32 = SMALLEST + 1;
 
     pub(super) fn new<W: Word>(changes: &Changes<'_, W>, merger: &mut Merger) -> Self {
         let numbers = changes.kept.len() << changes.group;

@@ -58,7 +58,7 @@ pub(super) fn encode<W: Word>(
             &delta.base
         }
     };
-    let group = Choice::group::<W>(whole, base);
+    let group = Choice::GROUP;
     groups::compare::<W>(whole, base, group, &mut delta.marks);
     let kept = groups::kept(&delta.marks).unwrap_or_default();
     let changes = Changes::<W> {
