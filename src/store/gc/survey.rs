@@ -80,7 +80,7 @@ impl Survey {
                 places.entry(entry.id).or_default().push(place);
             }
             packs.push(Listed {
-                disk: disk(pack),
+                disk: pack.disk(),
                 age: age(pack),
                 pack: pack.clone(),
                 entries,
@@ -146,12 +146,6 @@ fn needs(record: &Record) -> Vec<ObjectId> {
         Body::Chunks(_) => record.bases.clone(),
         Body::Parts(parts) => parts.iter().map(|part| part.id).collect(),
     }
-}
-
-/// Bytes of a pack and its index.
-pub(super) fn disk(pack: &Pack) -> u64 {
-    let length = |path: &std::path::Path| path.metadata().map_or(0, |stat| stat.len());
-    length(&pack.path) + length(&pack.index_path())
 }
 
 /// How long ago a pack got the time that it has; one from the future, or without a time, is new.

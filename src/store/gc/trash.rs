@@ -14,7 +14,6 @@ use crate::store::error::Result;
 use crate::store::pack::{Handles, Pack};
 use crate::store::{Shared, layout};
 
-use super::survey::disk;
 use super::{Amount, Trash};
 
 /// What one gc put aside.
@@ -52,7 +51,7 @@ pub(super) fn content(bins: &[Bin]) -> Trash {
     let full = bins.iter().filter(|bin| !bin.packs.is_empty());
     Trash {
         packs: bins.iter().map(|bin| bin.packs.len() as u64).sum(),
-        bytes: bins.iter().flat_map(|bin| &bin.packs).map(disk).sum(),
+        bytes: bins.iter().flat_map(|bin| &bin.packs).map(Pack::disk).sum(),
         oldest: full.map(|bin| bin.age.as_secs()).max(),
     }
 }
@@ -87,7 +86,7 @@ pub(super) fn put_aside(shared: &Shared, packs: &[&Pack], orphans: &[PathBuf]) -
     fs.sync_dir(dir)?;
     fs.sync_dir(&trash)?;
     for pack in packs {
-        let size = disk(pack);
+        let size = pack.disk();
         let to = Pack::new(&bin, pack.name);
         if is_there(&pack.index_path()) {
             fs.rename(&pack.index_path(), &to.index_path())?;
@@ -115,7 +114,7 @@ pub(super) fn bring_back(shared: &Shared, only: Option<&BTreeSet<ObjectId>>) -> 
         let mut back = false;
         for pack in bin.packs.iter().filter(|pack| wanted(pack)) {
             fs.create_dir_all(&packs)?;
-            let size = disk(pack);
+            let size = pack.disk();
             let to = Pack::new(&packs, pack.name);
             // Young again before it is back, or the next gc would take it away at once. The pack of another user cannot
             // be made so, and is better back than not.
@@ -144,7 +143,7 @@ pub(super) fn purge(shared: &Shared, grace: Duration) -> Result<Amount> {
             continue;
         }
         for pack in &bin.packs {
-            let size = disk(pack);
+            let size = pack.disk();
             shared.fs.remove_file(&pack.path)?;
             amount.add(size);
         }

@@ -39,6 +39,12 @@ impl Pack {
         self.path.with_extension("idx")
     }
 
+    /// Bytes that it and its index take; 0 for what is not there.
+    pub(in crate::store) fn disk(&self) -> u64 {
+        let length = |path: &Path| path.metadata().map_or(0, |stat| stat.len());
+        length(&self.path) + length(&self.index_path())
+    }
+
     /// The error that tells of this pack.
     pub(in crate::store) fn unusable(&self, why: &Unusable) -> StoreError {
         let pack = self.name;
