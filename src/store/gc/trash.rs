@@ -4,12 +4,11 @@
 //! pack does: at no moment is there an index without its pack.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::base::ObjectId;
-use crate::base::fs::{Fs, FsError};
+use crate::base::fs::{self, Fs};
 use crate::store::error::Result;
 use crate::store::pack::{Handles, Pack};
 use crate::store::{Shared, layout};
@@ -172,24 +171,11 @@ fn pack_name(name: &str) -> Option<ObjectId> {
     name.strip_suffix(".pack").and_then(ObjectId::from_hex)
 }
 
+/// The names in a folder, those that are UTF-8; none where there is no folder.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
-    let fail = |e| FsError::new("list", folder, e);
-    let entries = match std::fs::read_dir(folder) {
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(Vec::new());
-        }
-        entries => entries.map_err(fail)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(fail)?.file_name().into_string());
-    }
-    Ok(names)
+    let paths = fs::list_if_present(folder)?.into_iter();
+    let name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
+    Ok(paths.filter_map(name).collect())
 }
 
 pub(super) fn is_there(path: &Path) -> bool {
