@@ -49,15 +49,7 @@ fn littered() -> Sandbox {
     let sandbox = Sandbox::three();
     let lose = |branch: &str| {
         sandbox.git(&["branch", "--quiet", "-D", branch]).ok();
-        let all = [
-            "reflog",
-            "expire",
-            "--expire=all",
-            "--expire-unreachable=all",
-            "--all",
-        ];
-        sandbox.git(&all).ok();
-        let _ = std::fs::remove_file(sandbox.path(".git/ORIG_HEAD"));
+        sandbox.forget();
     };
     let side = |branch: &str, files: &[(&str, u64)]| {
         sandbox.git(&["switch", "--quiet", "-c", branch]).ok();
