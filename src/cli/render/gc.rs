@@ -210,7 +210,8 @@ fn done(ui: &Ui, report: &Report) {
     }
 }
 
-fn amount(amount: Amount) -> String {
+/// Packs and their bytes: `2 packs (1.5 MiB)`.
+pub(super) fn amount(amount: Amount) -> String {
     format!(
         "{} ({})",
         count_long(amount.packs, "pack"),
