@@ -74,7 +74,7 @@ fn littered() -> Sandbox {
     sandbox
 }
 
-const STORIES: [Story; 7] = [
+const STORIES: [Story; 8] = [
     Story {
         name: "add",
         before: dirty,
@@ -170,6 +170,22 @@ const STORIES: [Story; 7] = [
             let options = gc::Options {
                 prune: true,
                 grace: std::time::Duration::ZERO,
+                repack: false,
+            };
+            gc::run(ws, &options, &Silent).map(drop)
+        },
+        during: &[3],
+        after: 3,
+        clean: true,
+    },
+    Story {
+        name: "gc --repack",
+        before: littered,
+        act: |ws| {
+            let options = gc::Options {
+                prune: true,
+                grace: std::time::Duration::ZERO,
+                repack: true,
             };
             gc::run(ws, &options, &Silent).map(drop)
         },
@@ -289,6 +305,11 @@ fn taking_over_survives_every_fault() {
 #[test]
 fn gc_survives_every_fault() {
     every_point(&STORIES[6]);
+}
+
+#[test]
+fn a_repack_survives_every_fault() {
+    every_point(&STORIES[7]);
 }
 
 #[test]

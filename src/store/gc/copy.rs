@@ -60,7 +60,11 @@ pub(super) fn copy(
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
-                none => none.insert(PackWriter::create(&shared.fs, &layout::tmp(&shared.dir))?),
+                none => none.insert(PackWriter::create(
+                    &shared.fs,
+                    &layout::tmp(&shared.dir),
+                    0,
+                )?),
             };
             append(shared, pack, entry, writer)?;
             progress.advance(1);
@@ -73,7 +77,13 @@ pub(super) fn copy(
     Ok(done)
 }
 
-fn append(shared: &Shared, pack: &Arc<Pack>, entry: &Entry, writer: &mut PackWriter) -> Result<()> {
+/// Copies one object, its chunks and its record.
+pub(super) fn append(
+    shared: &Shared,
+    pack: &Arc<Pack>,
+    entry: &Entry,
+    writer: &mut PackWriter,
+) -> Result<()> {
     let handles = &shared.packs.handles;
     let record = pack.record(handles, entry)?;
     let begin = writer.len();

@@ -8,7 +8,7 @@ use crate::base::{ObjectId, Progress};
 use crate::store::Shared;
 use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack};
-use crate::store::record::{Body, Record};
+use crate::store::record::Record;
 
 /// A pack and all that it lists.
 pub(super) struct Listed {
@@ -130,21 +130,13 @@ impl Survey {
                 });
                 if let Some(record) = record {
                     raw = raw.max(record.len);
-                    waiting.extend(needs(&record));
+                    waiting.extend(record.needs());
                 }
             }
             kept.raw = kept.raw.saturating_add(raw);
             kept.objects.insert(id, copies);
         }
         Ok(())
-    }
-}
-
-/// What an object is written with.
-fn needs(record: &Record) -> Vec<ObjectId> {
-    match &record.body {
-        Body::Chunks(_) => record.bases.clone(),
-        Body::Parts(parts) => parts.iter().map(|part| part.id).collect(),
     }
 }
 

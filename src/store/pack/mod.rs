@@ -12,4 +12,4 @@ mod writer;
 pub(super) use handles::{Handle, Handles};
 pub(super) use index::{Entry, Problem, Table, read_footer, rebuild};
 pub(super) use reader::Pack;
-pub(super) use writer::{Mark, PackWriter, Sealed};
+pub(super) use writer::{Durable, Mark, PackWriter, Sealed};

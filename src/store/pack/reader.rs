@@ -8,7 +8,7 @@ use crate::base::ObjectId;
 use crate::base::fs::FsError;
 use crate::store::checksum::checksum;
 use crate::store::error::{Flaw, Result, StoreError};
-use crate::store::layout::{HEADER_LEN, PACK_MAGIC, Unusable, check_header};
+use crate::store::layout::{HEADER_LEN, PACK_MAGIC, SETTLED, Unusable, check_header, optional};
 use crate::store::record::{Body, Chunk, Record};
 
 use super::handles::{Handle, Handles, Which};
@@ -150,6 +150,13 @@ impl Pack {
             Err(Problem::Unusable(why)) => Ok(Err(why)),
             Err(problem) => Err(self.failed(problem)),
         }
+    }
+
+    /// Whether a repack wrote it: see [`SETTLED`].
+    pub(in crate::store) fn is_settled(&self, handles: &Handles) -> Result<bool> {
+        let head = self.file(handles)?.read(0, HEADER_LEN);
+        let head = head.map_err(|e| self.failed(Problem::Io(e)))?;
+        Ok(optional(&head) & SETTLED != 0)
     }
 
     /// Objects, raw bytes and stored bytes in this pack.
