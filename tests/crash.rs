@@ -49,15 +49,7 @@ fn littered() -> Sandbox {
     let sandbox = Sandbox::three();
     let lose = |branch: &str| {
         sandbox.git(&["branch", "--quiet", "-D", branch]).ok();
-        let all = [
-            "reflog",
-            "expire",
-            "--expire=all",
-            "--expire-unreachable=all",
-            "--all",
-        ];
-        sandbox.git(&all).ok();
-        let _ = std::fs::remove_file(sandbox.path(".git/ORIG_HEAD"));
+        sandbox.forget();
     };
     let side = |branch: &str, files: &[(&str, u64)]| {
         sandbox.git(&["switch", "--quiet", "-c", branch]).ok();
@@ -82,7 +74,7 @@ fn littered() -> Sandbox {
     sandbox
 }
 
-const STORIES: [Story; 7] = [
+const STORIES: [Story; 8] = [
     Story {
         name: "add",
         before: dirty,
@@ -178,6 +170,22 @@ const STORIES: [Story; 7] = [
             let options = gc::Options {
                 prune: true,
                 grace: std::time::Duration::ZERO,
+                repack: false,
+            };
+            gc::run(ws, &options, &Silent).map(drop)
+        },
+        during: &[3],
+        after: 3,
+        clean: true,
+    },
+    Story {
+        name: "gc --repack",
+        before: littered,
+        act: |ws| {
+            let options = gc::Options {
+                prune: true,
+                grace: std::time::Duration::ZERO,
+                repack: true,
             };
             gc::run(ws, &options, &Silent).map(drop)
         },
@@ -297,6 +305,11 @@ fn taking_over_survives_every_fault() {
 #[test]
 fn gc_survives_every_fault() {
     every_point(&STORIES[6]);
+}
+
+#[test]
+fn a_repack_survives_every_fault() {
+    every_point(&STORIES[7]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::kind::{Failure, Kind};
 use super::litter;
 
-pub use read::{read_if_present, read_in_tree, read_limited};
+pub use read::{list_if_present, read_if_present, read_in_tree, read_limited};
 
 /// The prefix of every temporary file of mvc, which ignore rules and `gc` know.
 pub const TEMP_PREFIX: &str = ".mvc-tmp-";

@@ -27,7 +27,7 @@ pub struct Relatives {
 }
 
 /// What one version of one file holds.
-struct File {
+pub(in crate::ops) struct File {
     objects: HashMap<String, ObjectId>,
     /// By shape, dtype and the last parts of a name: for tensors that were renamed as a whole.
     endings: HashMap<Ending, ObjectId>,
@@ -42,7 +42,7 @@ fn ending(name: &str) -> String {
 }
 
 impl File {
-    fn new(manifest: &Manifest) -> Self {
+    pub(in crate::ops) fn new(manifest: &Manifest) -> Self {
         let objects = named_objects(manifest).into_iter();
         let tensors = manifest
             .segments
@@ -68,6 +68,11 @@ impl File {
 }
 
 impl Relatives {
+    /// These, the likeliest first.
+    pub(in crate::ops) fn new(files: Vec<Rc<File>>) -> Self {
+        Self { files }
+    }
+
     /// The objects that a tensor may be like, each once.
     pub fn of(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();

@@ -296,7 +296,10 @@ pub fn put(
                     (Some(name), Some(dtype)) => relatives.of(name, &span.shape, dtype),
                     _ => Vec::new(),
                 },
-                numbers: numbers(span),
+                numbers: span
+                    .dtype
+                    .as_ref()
+                    .and_then(|dtype| numbers(dtype, &span.shape)),
             }
         })
         .collect();
@@ -390,15 +393,15 @@ pub fn named_objects(manifest: &Manifest) -> HashMap<&str, ObjectId> {
 }
 
 /// What the store may compute a tensor's numbers from others by.
-fn numbers(span: &crate::model::format::Span) -> Option<Numbers> {
-    let format = match span.dtype.as_ref()? {
+pub(in crate::ops) fn numbers(dtype: &Dtype, shape: &[u64]) -> Option<Numbers> {
+    let format = match dtype {
         Dtype::F32 => Format::F32,
         Dtype::F16 => Format::F16,
         Dtype::BF16 => Format::Bf16,
         Dtype::I8 => Format::I8,
         _ => return None,
     };
-    let columns = match span.shape.as_slice() {
+    let columns = match shape {
         [] | [_] => 0,
         // Matrices in a stack: those of experts, and not the small ones of a convolution.
         [_, _, .., last] if *last >= 64 => *last,

@@ -49,12 +49,23 @@ pub(super) enum Unusable {
     Damaged(&'static str),
 }
 
-/// The head of a file: magic, version 1, no flags, zeros.
-pub(super) fn header(magic: [u8; 8]) -> [u8; HEADER_LEN] {
+/// The optional flag of a pack whose objects were each put in the best place that a repack could find, so that no
+/// later one looks at them again.
+pub(super) const SETTLED: u32 = 1;
+
+/// The head of a file: magic, version 1, no required flags, these optional ones, zeros.
+pub(super) fn header(magic: [u8; 8], optional: u32) -> [u8; HEADER_LEN] {
     let mut head = [0; HEADER_LEN];
     head[..8].copy_from_slice(&magic);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    head[16..20].copy_from_slice(&optional.to_le_bytes());
     head
+}
+
+/// The optional flags of a head that was checked.
+pub(super) fn optional(head: &[u8]) -> u32 {
+    let field = head.get(16..20).and_then(|field| field.try_into().ok());
+    field.map_or(0, u32::from_le_bytes)
 }
 
 /// Checks the head of a file. Unknown optional flags are fine; unknown required ones are a newer mvc's.
@@ -121,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_head_is_ours_newer_or_damaged() {
-        let good = header(PACK_MAGIC);
+        let good = header(PACK_MAGIC, 0);
         assert_eq!(check_header(&good, PACK_MAGIC), Ok(()));
         assert!(check_header(&good, INDEX_MAGIC).is_err());
         assert!(check_header(&good[..31], PACK_MAGIC).is_err());
@@ -133,6 +144,8 @@ mod tests {
         assert_eq!(with(8, 2), Err(Unusable::Newer("version 2".into())));
         assert_eq!(with(12, 4), Err(Unusable::Newer("features 0x4".into())));
         assert_eq!(with(16, 255), Ok(()), "optional features may be ignored");
+        assert_eq!(optional(&header(PACK_MAGIC, SETTLED)), SETTLED);
+        assert_eq!((optional(&good), optional(b"short")), (0, 0));
         assert!(matches!(with(8, 0), Err(Unusable::Damaged(_))));
         assert!(matches!(with(31, 1), Err(Unusable::Damaged(_))));
     }

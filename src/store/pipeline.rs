@@ -28,6 +28,7 @@ use super::error::{Result, StoreError};
 use super::object::Tools;
 use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
+pub(super) use plan::{Effort, HEIGHT};
 use plan::{Plan, Planner, Plans};
 use sequencer::Sequencer;
 
@@ -84,15 +85,31 @@ struct Coded {
 
 type Numbered<T> = (u64, T);
 
+/// What is to be put, and how.
+pub(super) struct Task<'a> {
+    pub(super) items: &'a [PutItem<'a>],
+    /// The numbers of those that are put.
+    pub(super) todo: &'a [usize],
+    pub(super) effort: Effort,
+    /// What the chunks and the record of each item may take at most: one that would take more is not written. Without
+    /// a number, an item may take what it takes.
+    pub(super) at_most: &'a [u64],
+}
+
 /// Puts the items whose numbers are in `todo`, and sets their `puts`.
 pub(super) fn run(
-    items: &[PutItem<'_>],
-    todo: &[usize],
+    task: &Task<'_>,
     known: &Known,
     output: &mut Output,
     progress: &dyn Progress,
     puts: &mut [Option<Put>],
 ) -> Result<()> {
+    let Task {
+        items,
+        todo,
+        effort,
+        ..
+    } = *task;
     if todo.is_empty() {
         return Ok(());
     }
@@ -105,7 +122,15 @@ pub(super) fn run(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (taken, results, spares) = (taken.clone(), results.clone(), spares.clone());
-            scope.spawn(move || work(items, known, plans, &taken, &results, &spares));
+            scope.spawn(move || {
+                let place = Place {
+                    items,
+                    known,
+                    plans,
+                    effort,
+                };
+                work(place, &taken, &results, &spares);
+            });
         }
         drop((taken, spares));
         let dispatcher = Dispatcher {
@@ -117,7 +142,7 @@ pub(super) fn run(
             number: 0,
         };
         scope.spawn(move || dispatcher.run(todo));
-        let sequencer = Sequencer::new(items, known, plans, output, progress, puts, spare);
+        let sequencer = Sequencer::new(task, known, plans, output, progress, puts, spare);
         // By value: when this returns early, the channels close and the threads end.
         sequencer.run(arrived, returned)
     })
@@ -226,18 +251,32 @@ impl Dispatcher<'_> {
     }
 }
 
+/// What all workers work on.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    items: &'a [PutItem<'a>],
+    known: &'a Known,
+    plans: &'a Plans,
+    effort: Effort,
+}
+
 fn work(
-    items: &[PutItem<'_>],
-    known: &Known,
-    plans: &Plans,
+    place: Place<'_>,
     jobs: &Receiver<Numbered<Job>>,
     results: &Sender<Numbered<Result<Done>>>,
     spares: &Receiver<Vec<u8>>,
 ) {
+    let Place {
+        items,
+        known,
+        plans,
+        effort,
+    } = place;
     let mut worker = Worker {
         items,
         known,
         plans,
+        effort,
         spares,
         spare: Vec::new(),
         encoder: Encoder::new(),
@@ -266,6 +305,7 @@ struct Worker<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
     plans: &'a Plans,
+    effort: Effort,
     /// Buffers that come back from the sequencer.
     spares: &'a Receiver<Vec<u8>>,
     /// One of them that was not given away.
@@ -339,6 +379,7 @@ impl Worker<'_> {
             let mut planner = Planner {
                 shared: self.known.shared(),
                 plans: self.plans,
+                effort: self.effort,
                 tools: &mut self.tools,
                 encoder: &mut self.encoder,
             };

@@ -86,6 +86,14 @@ impl Record {
         }
     }
 
+    /// The objects that it is written with: bases or parts.
+    pub(super) fn needs(&self) -> Vec<ObjectId> {
+        match &self.body {
+            Body::Chunks(_) => self.bases.clone(),
+            Body::Parts(parts) => parts.iter().map(|part| part.id).collect(),
+        }
+    }
+
     /// Checks that the chunk values yield the id, so that each of them proves its chunk.
     pub(super) fn prove(&self) -> Result<(), Flaw> {
         let good = match self.chunks() {

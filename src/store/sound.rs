@@ -9,7 +9,6 @@ use std::sync::Arc;
 use crate::base::ObjectId;
 
 use super::Shared;
-use super::checksum::checksum;
 use super::error::{Flaw, Result, StoreError};
 use super::object::DEPTH;
 use super::pack::Pack;
@@ -57,10 +56,7 @@ fn own(shared: &Shared, pack: &Arc<Pack>, record: &Record) -> Result<BTreeSet<Ob
     };
     let mut needs = BTreeSet::new();
     for (index, chunk) in (0..).zip(chunks) {
-        let payload = pack.payload(&shared.packs.handles, record, index)?;
-        if chunk.checksum != checksum(&payload) {
-            return Err(pack.damaged(record.id, Flaw::Checksum(index)));
-        }
+        pack.checked_payload(&shared.packs.handles, record, index)?;
         let base = chunk.base.map(usize::from);
         needs.extend(base.and_then(|base| record.bases.get(base)));
     }

@@ -46,9 +46,8 @@ pub(super) fn usage(shared: &Shared) -> Result<Usage> {
     shared.packs.refresh(false)?;
     let mut usage = Usage::default();
     for pack in shared.packs.all().iter() {
-        let length = |path: &std::path::Path| path.metadata().map_or(0, |stat| stat.len());
         usage.packs += 1;
-        usage.disk += length(&pack.path) + length(&pack.index_path());
+        usage.disk += pack.disk();
         match pack.totals(&shared.packs.handles) {
             Ok((objects, raw, stored)) => {
                 usage.objects += objects;

@@ -14,6 +14,7 @@ use super::hash::{self, Span};
 use super::hold::Hold;
 use super::pack::{Pack, PackWriter, Sealed};
 use super::parallel::for_each;
+use super::pipeline::{Effort, Task};
 use super::{Element, Format, Shared, Store, layout, pipeline, sound};
 
 /// A pack that is longer takes no further object.
@@ -77,6 +78,8 @@ pub struct Put {
     pub id: ObjectId,
     /// Bytes that it added to the store; 0 if it was there already.
     pub written: u64,
+    /// What it was written with, where it was written with another object.
+    pub base: Option<ObjectId>,
 }
 
 /// What a writer published.
@@ -104,21 +107,9 @@ pub struct Writer {
 impl Writer {
     pub(super) fn start(store: Store) -> Result<Self> {
         let hold = Hold::shared(&store.shared)?;
-        let (fs, dir) = (&store.shared.fs, &store.shared.dir);
         Ok(Self {
-            known: Known {
-                store: store.clone(),
-                new: RwLock::default(),
-                anew: HashSet::new(),
-                used: Mutex::default(),
-            },
-            output: Output {
-                fs: fs.clone(),
-                tmp: layout::tmp(dir),
-                current: None,
-                sealed: Vec::new(),
-                limit: PACK,
-            },
+            known: Known::new(&store.shared),
+            output: Output::new(&store.shared, 0),
             store,
             failed: false,
             _hold: hold,
@@ -155,14 +146,14 @@ impl Writer {
         let todo: Vec<usize> = (0..items.len()).filter(|at| puts[*at].is_none()).collect();
         let total = todo.iter().map(|at| items[*at].len).sum();
         progress.begin("storing", Unit::Bytes, Some(total));
-        let done = pipeline::run(
+        let task = Task {
             items,
-            &todo,
-            &self.known,
-            &mut self.output,
-            progress,
-            &mut puts,
-        );
+            todo: &todo,
+            effort: Effort::Quick,
+            at_most: &[],
+        };
+        let (known, output) = (&self.known, &mut self.output);
+        let done = pipeline::run(&task, known, output, progress, &mut puts);
         progress.end();
         done?;
         let all = puts.into_iter().map(|put| put.ok_or(StoreError::Aborted));
@@ -210,7 +201,11 @@ impl Writer {
         })?;
         for (at, id) in same.into_iter().zip(ids) {
             if self.known.has(&id)? {
-                puts[at] = Some(Put { id, written: 0 });
+                puts[at] = Some(Put {
+                    id,
+                    written: 0,
+                    base: None,
+                });
             }
         }
         Ok(puts)
@@ -277,7 +272,7 @@ impl Writer {
 
 /// Which objects need not be written: those of the store and those of this writer.
 pub(super) struct Known {
-    store: Store,
+    shared: Arc<Shared>,
     new: RwLock<HashSet<ObjectId>>,
     /// What is written again although the store has it.
     anew: HashSet<ObjectId>,
@@ -286,9 +281,25 @@ pub(super) struct Known {
 }
 
 impl Known {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: shared.clone(),
+            new: RwLock::default(),
+            anew: HashSet::new(),
+            used: Mutex::default(),
+        }
+    }
+
+    /// For who writes these objects although the store has them.
+    pub(super) fn but_for(shared: &Arc<Shared>, ids: impl IntoIterator<Item = ObjectId>) -> Self {
+        let mut known = Self::new(shared);
+        known.anew.extend(ids);
+        known
+    }
+
     /// The store itself.
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.store.shared
+        &self.shared
     }
 
     /// True if the object need not be written. One whose stored bytes are damaged is written again: any good copy
@@ -299,7 +310,7 @@ impl Known {
         drop(new);
         // As of the writer's start: what others publish meanwhile is at worst stored twice, while asking the
         // disk for every new object would cost more than most of them do.
-        let shared = &self.store.shared;
+        let shared = &self.shared;
         if own {
             return Ok(true);
         }
@@ -326,7 +337,7 @@ impl Known {
             let modified = pack.path.metadata().and_then(|stat| stat.modified());
             let age = modified.ok().and_then(|time| time.elapsed().ok());
             if age.is_some_and(|age| age > FRESH) {
-                let _ = self.store.shared.fs.touch(&pack.path);
+                let _ = self.shared.fs.touch(&pack.path);
             }
         }
     }
@@ -347,9 +358,29 @@ pub(super) struct Output {
     current: Option<PackWriter>,
     sealed: Vec<Sealed>,
     limit: u64,
+    /// The optional flags of each of them.
+    flags: u32,
 }
 
 impl Output {
+    /// Packs with these optional flags.
+    pub(super) fn new(shared: &Shared, flags: u32) -> Self {
+        Self {
+            fs: shared.fs.clone(),
+            tmp: layout::tmp(&shared.dir),
+            current: None,
+            sealed: Vec::new(),
+            limit: PACK,
+            flags,
+        }
+    }
+
+    /// All packs, complete, the oldest first.
+    pub(super) fn end(mut self) -> Result<Vec<Sealed>> {
+        self.seal()?;
+        Ok(self.sealed)
+    }
+
     /// The pack that the next object goes into.
     pub(super) fn for_object(&mut self) -> Result<&mut PackWriter> {
         // Sealed packs hold files open, so that a huge put has larger packs instead of many.
@@ -368,7 +399,7 @@ impl Output {
     pub(super) fn current(&mut self) -> Result<&mut PackWriter> {
         let pack = match self.current.take() {
             Some(pack) => pack,
-            None => PackWriter::create(&self.fs, &self.tmp)?,
+            None => PackWriter::create(&self.fs, &self.tmp, self.flags)?,
         };
         Ok(self.current.insert(pack))
     }

@@ -12,19 +12,6 @@ fn beside(sandbox: &Sandbox, name: &str) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// Forgets every reflog and what git put aside.
-fn forget(sandbox: &Sandbox) {
-    let all = [
-        "reflog",
-        "expire",
-        "--expire=all",
-        "--expire-unreachable=all",
-        "--all",
-    ];
-    sandbox.git(&all).ok();
-    let _ = std::fs::remove_file(sandbox.path(".git/ORIG_HEAD"));
-}
-
 /// Versions v1 to v3 on `main`, and the commit of a version of seed 4, to which only its branch `side` leads.
 fn with_side() -> (Sandbox, String) {
     let sandbox = Sandbox::three();
@@ -40,7 +27,7 @@ fn with_side() -> (Sandbox, String) {
 fn with_lost() -> (Sandbox, String) {
     let (sandbox, commit) = with_side();
     sandbox.git(&["branch", "--quiet", "-D", "side"]).ok();
-    forget(&sandbox);
+    sandbox.forget();
     (sandbox, commit)
 }
 
@@ -181,7 +168,7 @@ fn a_version_that_was_reset_stays_for_as_long_as_a_reflog_names_it() {
     sandbox.mvc(&["restore", "."]).ok();
     let _ = std::fs::remove_file(sandbox.path(".git/ORIG_HEAD"));
     assert_kept(&sandbox, &commit);
-    forget(&sandbox);
+    sandbox.forget();
     assert_goes(&sandbox, &commit);
     // Named again, it comes back by itself.
     sandbox.git(&["branch", "again", &commit]).ok();
@@ -205,7 +192,7 @@ fn tags_remotes_and_any_other_ref_keep_a_version() {
         assert_kept(&sandbox, &commit);
         sandbox.git(&["update-ref", "-d", name]).ok();
     }
-    forget(&sandbox);
+    sandbox.forget();
     assert_goes(&sandbox, &commit);
 }
 
@@ -229,7 +216,7 @@ fn a_stash_keeps_a_version() {
     }
     assert_kept(&sandbox, &commit);
     sandbox.git(&["stash", "drop", "--quiet"]).ok();
-    forget(&sandbox);
+    sandbox.forget();
     assert_goes(&sandbox, &commit);
 }
 
@@ -243,7 +230,7 @@ fn another_work_tree_keeps_what_its_head_its_index_or_its_files_name() {
     let in_other = |args: &[&str]| sandbox.git_in(&other, args).ok();
     let private = sandbox.path(".git/worktrees/other");
     let forget = || {
-        forget(&sandbox);
+        sandbox.forget();
         let _ = std::fs::remove_file(private.join("ORIG_HEAD"));
         let _ = std::fs::remove_dir_all(private.join("logs"));
         let _ = std::fs::remove_dir_all(private.join("mvc"));
@@ -288,7 +275,7 @@ fn a_merge_that_stopped_keeps_what_it_merges() {
     for name in ["AUTO_MERGE", "ORIG_HEAD"] {
         let _ = std::fs::remove_file(sandbox.path(".git").join(name));
     }
-    forget(&sandbox);
+    sandbox.forget();
     prune(&sandbox).ok().prints("nothing went into the trash");
     sandbox.mvc(&["verify", &commit]).ok();
     std::fs::remove_file(sandbox.path(".git/MERGE_HEAD")).expect("there");
@@ -315,7 +302,7 @@ fn of_a_pack_with_two_versions_the_one_that_is_needed_is_written_anew() {
     sandbox.write("other.safetensors", other());
     sandbox.mvc(&["commit", "-m", "one of them"]).ok();
     sandbox.git(&["branch", "--quiet", "-D", "side"]).ok();
-    forget(&sandbox);
+    sandbox.forget();
     let packs = sandbox.packs().len();
     prune(&sandbox)
         .ok()
@@ -363,7 +350,7 @@ fn a_sidecar_of_a_newer_mvc_ends_it_and_one_that_nobody_can_read_keeps_what_it_n
             .says(&sandbox.rev("HEAD"));
     }
     sandbox.git(&["reset", "--quiet", "--hard", "HEAD~1"]).ok();
-    forget(&sandbox);
+    sandbox.forget();
     assert_goes(&sandbox, &commit);
 }
 

@@ -214,6 +214,19 @@ impl Sandbox {
         self.git(&["status", "--porcelain"]).ok();
     }
 
+    /// Forgets every reflog, and what git put aside: only refs, indexes and work trees lead to versions then.
+    pub(crate) fn forget(&self) {
+        let all = [
+            "reflog",
+            "expire",
+            "--expire=all",
+            "--expire-unreachable=all",
+            "--all",
+        ];
+        self.git(&all).ok();
+        let _ = std::fs::remove_file(self.path(".git/ORIG_HEAD"));
+    }
+
     /// Keeps the folder and says where it is: for a look at a failing test.
     #[expect(dead_code, reason = "called by hand while a test is being mended")]
     pub(crate) fn keep(self) -> PathBuf {

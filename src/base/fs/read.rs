@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{FsError, Result};
 use crate::base::path::RepoPath;
@@ -77,6 +77,26 @@ pub fn read_if_present(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// What is in a folder, in order; nothing where there is no such folder.
+pub fn list_if_present(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fail = |e| FsError::new("list", folder, e);
+    let entries = match std::fs::read_dir(folder) {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
+        entries => entries.map_err(fail)?,
+    };
+    let paths = entries.map(|entry| Ok(entry.map_err(fail)?.path()));
+    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +140,21 @@ mod tests {
         ] {
             let error = read(bad, 9).expect_err(bad);
             assert_eq!(error.kind(), Kind::BadInput, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_listed_in_order_and_one_that_is_not_there_is_empty() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        let path = |name: &str| dir.path().join(name);
+        for name in ["b", "a", "c"] {
+            std::fs::write(path(name), b"").expect("written");
+        }
+        let listed = list_if_present(dir.path()).expect("listed");
+        assert_eq!(listed, [path("a"), path("b"), path("c")]);
+        for nothing in ["none", "a"] {
+            let listed = list_if_present(&path(nothing)).expect("no error");
+            assert_eq!(listed, Vec::<PathBuf>::new(), "{nothing}");
         }
     }
 

@@ -10,11 +10,15 @@ use crate::ops::gc::{self, Options};
 /// names. By itself the command only says what would go; `--prune` puts it into the trash, where it lies for the
 /// grace time before a later `mvc gc --prune` removes it for good. What was stored within the grace time stays.
 /// After `git reset --hard` a version stays for as long as git's reflog names it, as it does for git itself.
+///
+/// With `--repack`, packs are also written anew: many small ones become few, tensors are written as differences to
+/// better bases, and the versions that branches and tags name are quick to read. The old packs go into the trash.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   $ mvc gc
   $ mvc gc --prune
+  $ mvc gc --repack --prune
   $ mvc gc --restore-trash")]
 pub(crate) struct Args {
     /// Do it: put what nothing needs into the trash, and empty the trash of what has lain there long enough
@@ -23,8 +27,11 @@ pub(crate) struct Args {
     /// How long packs are left alone, and lie in the trash: a number and s, m, h, d or w, or 0 for no time
     #[arg(long, value_name = "TIME", default_value = "2w", value_parser = duration)]
     grace: Duration,
+    /// Write packs anew, each tensor in the best place that there is; takes its time
+    #[arg(long)]
+    repack: bool,
     /// Bring back everything that lies in the trash
-    #[arg(long, conflicts_with_all = ["prune", "grace"])]
+    #[arg(long, conflicts_with_all = ["prune", "grace", "repack"])]
     restore_trash: bool,
 }
 
@@ -38,6 +45,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Outcome {
     let options = Options {
         prune: args.prune,
         grace: args.grace,
+        repack: args.repack,
     };
     let report = gc::run(&ws, &options, &context.progress())?;
     context.show("gc", &report, render::gc::report)?;

@@ -1,12 +1,13 @@
 //! Weights written, removed, left alone or lost; the store and its damage.
 
+use super::gc::amount;
 use super::{Cell, Table, number};
 use crate::base::text::{count, first_of, size};
 use crate::base::{Failure, Kind, RepoPath};
 use crate::cli::ui::{Line, Style, Ui};
 use crate::cli::{Context, Exit, Outcome};
 use crate::ops::materialise::Unrestored;
-use crate::ops::{checkout, du, gc, reconcile, verify};
+use crate::ops::{checkout, du, reconcile, verify};
 
 /// What was written and removed.
 pub(crate) fn outcome(ui: &Ui, written: &[RepoPath], removed: &[RepoPath], bytes: u64) {
@@ -208,14 +209,6 @@ fn repaired(ui: &Ui, repair: &verify::Repair) {
             ui.print(format!("    affects {affected}"));
         }
     }
-    let long = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let packs = |amount: gc::Amount| {
-        format!(
-            "{} ({})",
-            count(long(amount.packs), "pack"),
-            size(amount.bytes)
-        )
-    };
     match repair.indexes.len() {
         0 => {}
         1 => ui.print("made the index of 1 pack anew"),
@@ -224,19 +217,19 @@ fn repaired(ui: &Ui, repair: &verify::Repair) {
     if repair.back.packs > 0 {
         ui.print(format!(
             "brought {} back from the trash",
-            packs(repair.back)
+            amount(repair.back)
         ));
     }
     if repair.written.packs > 0 {
         ui.print(format!(
             "wrote {} with what is good of damaged ones",
-            packs(repair.written)
+            amount(repair.written)
         ));
     }
     if repair.trashed.packs > 0 {
         ui.print(format!(
             "put {} that are damaged into the trash",
-            packs(repair.trashed)
+            amount(repair.trashed)
         ));
     }
     if let Some(why) = &repair.left {

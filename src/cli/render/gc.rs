@@ -12,6 +12,9 @@ const SHOWN: usize = 20;
 pub(crate) fn report(ui: &Ui, report: &Report) {
     warnings(ui, report);
     packs(ui, report);
+    if let Some(repack) = &report.repack {
+        super::repack::repack(ui, repack);
+    }
     match report.pruned {
         true => done(ui, report),
         false => planned(ui, report),
@@ -90,7 +93,8 @@ fn packs(ui: &Ui, report: &Report) {
         .right("unneeded")
         .left("");
     for pack in &report.packs {
-        if pack.unneeded == 0 && pack.fate != Fate::Goes {
+        let shown = matches!(pack.fate, Fate::Goes | Fate::Repacked);
+        if pack.unneeded == 0 && !shown {
             continue;
         }
         table.row([
@@ -114,6 +118,8 @@ fn fate(pack: &PackFate, pruned: bool) -> Cell {
         (Fate::Goes, true) => (Style::Removed, "went"),
         (Fate::Rewritten, false) => (Style::Changed, "is written anew without them"),
         (Fate::Rewritten, true) => (Style::Changed, "was written anew without them"),
+        (Fate::Repacked, false) => (Style::Changed, "is repacked"),
+        (Fate::Repacked, true) => (Style::Changed, "was repacked"),
         (Fate::Stays, _) => (Style::Plain, "stays"),
         (Fate::Young, _) => (Style::Plain, "stays: it is young"),
     };
@@ -210,7 +216,8 @@ fn done(ui: &Ui, report: &Report) {
     }
 }
 
-fn amount(amount: Amount) -> String {
+/// Packs and their bytes: `2 packs (1.5 MiB)`.
+pub(super) fn amount(amount: Amount) -> String {
     format!(
         "{} ({})",
         count_long(amount.packs, "pack"),
@@ -218,7 +225,7 @@ fn amount(amount: Amount) -> String {
     )
 }
 
-fn count_long(number: u64, noun: &str) -> String {
+pub(super) fn count_long(number: u64, noun: &str) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 

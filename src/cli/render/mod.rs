@@ -11,6 +11,7 @@ pub(crate) mod gc;
 pub(crate) mod history;
 pub mod number;
 pub(crate) mod refs;
+mod repack;
 pub(crate) mod status;
 pub mod table;
 pub(crate) mod why;

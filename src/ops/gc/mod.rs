@@ -6,6 +6,7 @@
 
 mod lost;
 mod needed;
+mod order;
 mod sidecars;
 
 use std::time::Duration;
@@ -16,7 +17,8 @@ use super::error::Result;
 use super::workspace::Workspace;
 use crate::base::{ObjectId, Progress};
 pub use crate::store::{Amount, Fate, PackFate, Trash};
-use crate::store::{Collected, Collection, Plan};
+use crate::store::{Collected, Collection, Order, Plan};
+pub use crate::store::{Done, Heights, Repacked};
 
 pub use lost::Lost;
 pub(in crate::ops) use needed::Needed;
@@ -32,6 +34,8 @@ pub struct Options {
     pub prune: bool,
     /// The grace time.
     pub grace: Duration,
+    /// Whether packs are written anew, each object in the best place that there is.
+    pub repack: bool,
 }
 
 impl Default for Options {
@@ -39,6 +43,7 @@ impl Default for Options {
         Self {
             prune: false,
             grace: GRACE,
+            repack: false,
         }
     }
 }
@@ -72,6 +77,8 @@ pub struct Report {
     pub packs: Vec<PackFate>,
     /// Weights of commits that nothing leads to, whose objects go.
     pub lost: Vec<Lost>,
+    /// What is, or was, written anew in a better order; `None` where that was not asked for.
+    pub repack: Option<Repacked>,
     /// Packs that were written with what is needed of others, and their bytes.
     pub written: Amount,
     /// Packs that were put into the trash.
@@ -100,6 +107,17 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     };
     let mut needed = Needed::new(ws);
     needed.gather(progress)?;
+    if options.repack {
+        let order = order::order(ws, progress)?;
+        report.repack = Some(match options.prune {
+            false => collection.repack_plan(&order, &needed.objects, progress)?,
+            true => {
+                let (again, repacked) = repack(collection, &order, &needed, progress)?;
+                collection = again;
+                repacked
+            }
+        });
+    }
     let plan = match options.prune {
         false => collection.plan(&needed.objects, progress)?,
         true => {
@@ -132,6 +150,25 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     report.unreadable = needed.unreadable;
     report.trash = ws.store().trash()?;
     Ok(report)
+}
+
+/// Writes packs anew beside writers, and shows them alone. The old ones are taken away by the [`prune`] that follows.
+fn repack(
+    mut collection: Collection,
+    order: &Order,
+    needed: &Needed<'_>,
+    progress: &dyn Progress,
+) -> Result<(Collection, Repacked)> {
+    let mut repacked = collection.repack(order, &needed.objects, progress)?;
+    if repacked.packs > 0 {
+        let (again, published) = collection.alone()?.publish(progress)?;
+        collection = again;
+        if !published {
+            repacked.done = None;
+            repacked.disturbed = true;
+        }
+    }
+    Ok((collection, repacked))
 }
 
 /// Takes away what is not needed: copies beside writers, and puts aside alone, by what is needed by then. The plan that

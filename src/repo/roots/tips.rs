@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::fs::{FsError, read_if_present};
+use crate::base::fs::{FsError, list_if_present, read_if_present};
 use crate::repo::discover::Repo;
 use crate::repo::error::{RepoError, Result};
 
@@ -33,7 +33,7 @@ pub(super) struct Tip {
 /// Git's folders of all work trees: the common one, which is the main work tree's, and those of linked ones.
 pub(super) fn git_dirs(repo: &Repo) -> Result<Vec<PathBuf>> {
     let mut dirs = vec![repo.common_dir().to_owned(), repo.git_dir().to_owned()];
-    dirs.extend(entries(&repo.common_dir().join("worktrees"))?);
+    dirs.extend(list_if_present(&repo.common_dir().join("worktrees"))?);
     let real = |dir: PathBuf| dir.canonicalize().unwrap_or(dir);
     let mut dirs: Vec<_> = dirs
         .into_iter()
@@ -101,7 +101,7 @@ impl Reader<'_> {
     /// `HEAD`, `ORIG_HEAD`, `MERGE_HEAD`, `FETCH_HEAD`, `AUTO_MERGE`, `BISECT_LOG` and their kin: whatever has a name
     /// of capitals.
     fn heads(&mut self, dir: &Path) -> Result<()> {
-        for path in entries(dir)? {
+        for path in list_if_present(dir)? {
             if !name(&path)
                 .bytes()
                 .all(|c| c.is_ascii_uppercase() || c == b'_')
@@ -119,7 +119,7 @@ impl Reader<'_> {
 
     /// The notes of a rebase, an `am`, or several picks. What is in the patches of `am` is no version yet.
     fn notes(&mut self, dir: &Path) -> Result<()> {
-        for path in entries(dir)? {
+        for path in list_if_present(dir)? {
             let name = name(&path);
             if name == "patch" || name.bytes().all(|c| c.is_ascii_digit()) {
                 continue;
@@ -222,7 +222,7 @@ impl Reader<'_> {
         depth: usize,
         read: &mut impl FnMut(&mut Self, &Path) -> Result<()>,
     ) -> Result<()> {
-        for path in entries(dir)? {
+        for path in list_if_present(dir)? {
             match path.symlink_metadata() {
                 Ok(stat) if stat.is_dir() && depth < DEEPEST => {
                     self.folder(&path, depth + 1, read)?
@@ -254,26 +254,6 @@ fn read(path: &Path) -> Result<Option<String>> {
     }
     let bytes = read_if_present(path, LIMIT)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-/// What is in a folder, in order; nothing where there is none.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let fail = |e| FsError::new("list", dir, e);
-    let entries = match std::fs::read_dir(dir) {
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(Vec::new());
-        }
-        entries => entries.map_err(fail)?,
-    };
-    let paths = entries.map(|entry| Ok(entry.map_err(fail)?.path()));
-    let mut paths: Vec<_> = paths.collect::<Result<_>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 /// The name of a file in one of git's folders; one that is not UTF-8 is none that git gives there.

@@ -7,8 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::base::{ObjectId, Progress};
-use crate::store::checksum::checksum;
-use crate::store::error::{Flaw, Result, StoreError};
+use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack, PackWriter};
 use crate::store::record::{Body, Record};
 use crate::store::writer::PACK;
@@ -61,7 +60,11 @@ pub(super) fn copy(
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
-                none => none.insert(PackWriter::create(&shared.fs, &layout::tmp(&shared.dir))?),
+                none => none.insert(PackWriter::create(
+                    &shared.fs,
+                    &layout::tmp(&shared.dir),
+                    0,
+                )?),
             };
             append(shared, pack, entry, writer)?;
             progress.advance(1);
@@ -74,7 +77,13 @@ pub(super) fn copy(
     Ok(done)
 }
 
-fn append(shared: &Shared, pack: &Arc<Pack>, entry: &Entry, writer: &mut PackWriter) -> Result<()> {
+/// Copies one object, its chunks and its record.
+pub(super) fn append(
+    shared: &Shared,
+    pack: &Arc<Pack>,
+    entry: &Entry,
+    writer: &mut PackWriter,
+) -> Result<()> {
     let handles = &shared.packs.handles;
     let record = pack.record(handles, entry)?;
     let begin = writer.len();
@@ -82,13 +91,9 @@ fn append(shared: &Shared, pack: &Arc<Pack>, entry: &Entry, writer: &mut PackWri
         Body::Chunks(chunks) => chunks.as_slice(),
         Body::Parts(_) => &[],
     };
-    for (index, chunk) in (0..).zip(chunks) {
-        let payload = pack.payload(handles, &record, index)?;
+    for index in 0..chunks.len() as u64 {
         // Not a byte is copied that was not checked on this very way.
-        if chunk.checksum != checksum(&payload) {
-            return Err(pack.damaged(record.id, Flaw::Checksum(index)));
-        }
-        writer.append(&payload)?;
+        writer.append(&pack.checked_payload(handles, &record, index)?)?;
     }
     let record = Record {
         payload: match chunks.is_empty() {

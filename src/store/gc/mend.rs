@@ -81,8 +81,7 @@ impl Store {
         let shared = &self.shared;
         let mut done = Vec::new();
         for pack in shared.packs.all().iter() {
-            let there = pack.index_path().symlink_metadata().is_ok();
-            if there && !damaged.contains(&pack.name) {
+            if trash::is_there(&pack.index_path()) && !damaged.contains(&pack.name) {
                 continue;
             }
             let Ok(file) = Handle::open(&pack.path) else {

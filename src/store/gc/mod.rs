@@ -8,6 +8,8 @@
 //! 3. A later one removes for good what has lain in the trash for the grace time. What turns out to be needed before
 //!    is brought back.
 //!
+//! Before all that, packs may be written anew, in a better order: [`repack`].
+//!
 //! A pack that was written, or found useful by a writer, within the grace time is left alone, and so is all that its
 //! objects are written with. Damaged packs are mended in the same way: what is good of them is copied, whatever their
 //! age, and the pack is put aside once it holds nothing needed that cannot be read elsewhere. Killed at any point, it leaves a store in which everything needed can be read, at worst
@@ -17,6 +19,7 @@ mod copy;
 mod mend;
 mod plan;
 mod prove;
+mod repack;
 mod survey;
 mod trash;
 
@@ -35,6 +38,8 @@ use super::{Shared, Store, layout};
 use mend::Mending;
 use plan::{Planned, Rules};
 use prove::Prover;
+use repack::Repacking;
+pub use repack::{Done, Heights, Order, Repacked, Wanted};
 use survey::Survey;
 
 /// What becomes of a pack.
@@ -45,6 +50,8 @@ pub enum Fate {
     Goes,
     /// What is needed of it is written anew, and the rest goes.
     Rewritten,
+    /// A repack writes what is needed of it anew, and the rest goes.
+    Repacked,
     /// It is needed, or too little of it is not.
     Stays,
     /// It is younger than the grace time.
@@ -143,6 +150,7 @@ impl Store {
                 prover: Prover::default(),
                 stay: HashSet::new(),
                 mending: Mending::default(),
+                repacking: Repacking::default(),
             },
         }))
     }
@@ -177,9 +185,16 @@ struct Work {
     /// Packs that stay whatever a plan says: something needed in them turned out damaged, or they were just written.
     stay: HashSet<ObjectId>,
     mending: Mending,
+    repacking: Repacking,
 }
 
 impl Work {
+    /// What stays: what is needed, and what stays whether it is or not.
+    fn all(&self, needed: &HashSet<ObjectId>) -> HashSet<ObjectId> {
+        let more = self.mending.good.iter().chain(&self.repacking.held);
+        needed.iter().chain(more).copied().collect()
+    }
+
     fn survey(&self) -> Result<Survey> {
         Survey::take(&self.shared, &self.mending.packs)
     }
@@ -192,10 +207,15 @@ impl Work {
         rewrite: bool,
         progress: &dyn Progress,
     ) -> Result<Planned> {
+        let none = &HashSet::new();
         let rules = Rules {
             grace: self.grace,
             stay: &self.stay,
             mend: &self.mending.packs,
+            retired: match self.repacking.published {
+                true => &self.repacking.due,
+                false => none,
+            },
             rewrite,
         };
         let prover = &mut self.prover;
@@ -215,7 +235,9 @@ impl Collection {
     /// Errors: `Pack` and `Unsupported` where a pack cannot be listed: what it holds may need any other.
     pub fn plan(&mut self, needed: &HashSet<ObjectId>, progress: &dyn Progress) -> Result<Plan> {
         let survey = self.work.survey()?;
-        Ok(self.work.planned(&survey, needed, true, progress)?.plan)
+        let mut plan = self.work.planned(&survey, needed, true, progress)?.plan;
+        self.work.repacking.tell(&mut plan);
+        Ok(plan)
     }
 
     /// Copies what is needed of packs that hold little else. Returns the plan, and what was written.
@@ -232,7 +254,7 @@ impl Collection {
             ..
         } = &mut self.work;
         mending.good = mend::good(shared, &survey, &mending.packs, prover, progress)?;
-        let needed = &needed.union(&mending.good).copied().collect();
+        let needed = &self.work.all(needed);
         let mut planned = self.work.planned(&survey, needed, true, progress)?;
         let total = planned
             .survivors
@@ -256,6 +278,7 @@ impl Collection {
             bytes: done.stored,
         };
         stay.extend(done.packs);
+        self.work.repacking.tell(&mut planned.plan);
         Ok((planned.plan, written))
     }
 
@@ -285,7 +308,7 @@ impl Alone {
         progress: &dyn Progress,
     ) -> Result<Collected> {
         let work = &mut self.work;
-        let needed = &needed.union(&work.mending.good).copied().collect();
+        let needed = &work.all(needed);
         let mut collected = Collected::default();
         let mut tried = BTreeSet::new();
         let (survey, planned) = loop {

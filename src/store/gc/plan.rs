@@ -24,13 +24,16 @@ pub(super) struct Rules<'a> {
     pub(super) stay: &'a HashSet<ObjectId>,
     /// Damaged packs, which are written anew whatever their age and however little that frees.
     pub(super) mend: &'a HashSet<ObjectId>,
+    /// Packs of which a repack wrote what is needed anew: they go, however young they are.
+    pub(super) retired: &'a HashSet<ObjectId>,
     /// Whether packs may be written anew; where not, only those go that hold nothing any more.
     pub(super) rewrite: bool,
 }
 
 impl Rules<'_> {
     fn is_young(&self, listed: &Listed) -> bool {
-        listed.age < self.grace && !self.mend.contains(&listed.pack.name)
+        let name = &listed.pack.name;
+        listed.age < self.grace && !self.mend.contains(name) && !self.retired.contains(name)
     }
 
     /// True where so little of a pack is kept that it is worth to write that anew, or where it is damaged.
@@ -139,7 +142,7 @@ pub(super) fn plan(
             freed: match fate {
                 Fate::Goes => listed.disk,
                 Fate::Rewritten => listed.stored.saturating_sub(standing.own),
-                Fate::Stays | Fate::Young => 0,
+                Fate::Stays | Fate::Young | Fate::Repacked => 0,
             },
             age: listed.age.as_secs(),
         });

@@ -8,7 +8,7 @@ use crate::base::{ObjectId, Progress};
 use crate::store::Shared;
 use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack};
-use crate::store::record::{Body, Record};
+use crate::store::record::Record;
 
 /// A pack and all that it lists.
 pub(super) struct Listed {
@@ -80,7 +80,7 @@ impl Survey {
                 places.entry(entry.id).or_default().push(place);
             }
             packs.push(Listed {
-                disk: disk(pack),
+                disk: pack.disk(),
                 age: age(pack),
                 pack: pack.clone(),
                 entries,
@@ -130,7 +130,7 @@ impl Survey {
                 });
                 if let Some(record) = record {
                     raw = raw.max(record.len);
-                    waiting.extend(needs(&record));
+                    waiting.extend(record.needs());
                 }
             }
             kept.raw = kept.raw.saturating_add(raw);
@@ -138,20 +138,6 @@ impl Survey {
         }
         Ok(())
     }
-}
-
-/// What an object is written with.
-fn needs(record: &Record) -> Vec<ObjectId> {
-    match &record.body {
-        Body::Chunks(_) => record.bases.clone(),
-        Body::Parts(parts) => parts.iter().map(|part| part.id).collect(),
-    }
-}
-
-/// Bytes of a pack and its index.
-pub(super) fn disk(pack: &Pack) -> u64 {
-    let length = |path: &std::path::Path| path.metadata().map_or(0, |stat| stat.len());
-    length(&pack.path) + length(&pack.index_path())
 }
 
 /// How long ago a pack got the time that it has; one from the future, or without a time, is new.

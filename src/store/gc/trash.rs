@@ -4,17 +4,15 @@
 //! pack does: at no moment is there an index without its pack.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::base::ObjectId;
-use crate::base::fs::{Fs, FsError};
+use crate::base::fs::{self, Fs};
 use crate::store::error::Result;
 use crate::store::pack::{Handles, Pack};
 use crate::store::{Shared, layout};
 
-use super::survey::disk;
 use super::{Amount, Trash};
 
 /// What one gc put aside.
@@ -52,7 +50,7 @@ pub(super) fn content(bins: &[Bin]) -> Trash {
     let full = bins.iter().filter(|bin| !bin.packs.is_empty());
     Trash {
         packs: bins.iter().map(|bin| bin.packs.len() as u64).sum(),
-        bytes: bins.iter().flat_map(|bin| &bin.packs).map(disk).sum(),
+        bytes: bins.iter().flat_map(|bin| &bin.packs).map(Pack::disk).sum(),
         oldest: full.map(|bin| bin.age.as_secs()).max(),
     }
 }
@@ -87,7 +85,7 @@ pub(super) fn put_aside(shared: &Shared, packs: &[&Pack], orphans: &[PathBuf]) -
     fs.sync_dir(dir)?;
     fs.sync_dir(&trash)?;
     for pack in packs {
-        let size = disk(pack);
+        let size = pack.disk();
         let to = Pack::new(&bin, pack.name);
         if is_there(&pack.index_path()) {
             fs.rename(&pack.index_path(), &to.index_path())?;
@@ -115,7 +113,7 @@ pub(super) fn bring_back(shared: &Shared, only: Option<&BTreeSet<ObjectId>>) -> 
         let mut back = false;
         for pack in bin.packs.iter().filter(|pack| wanted(pack)) {
             fs.create_dir_all(&packs)?;
-            let size = disk(pack);
+            let size = pack.disk();
             let to = Pack::new(&packs, pack.name);
             // Young again before it is back, or the next gc would take it away at once. The pack of another user cannot
             // be made so, and is better back than not.
@@ -144,7 +142,7 @@ pub(super) fn purge(shared: &Shared, grace: Duration) -> Result<Amount> {
             continue;
         }
         for pack in &bin.packs {
-            let size = disk(pack);
+            let size = pack.disk();
             shared.fs.remove_file(&pack.path)?;
             amount.add(size);
         }
@@ -173,24 +171,11 @@ fn pack_name(name: &str) -> Option<ObjectId> {
     name.strip_suffix(".pack").and_then(ObjectId::from_hex)
 }
 
+/// The names in a folder, those that are UTF-8; none where there is no folder.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
-    let fail = |e| FsError::new("list", folder, e);
-    let entries = match std::fs::read_dir(folder) {
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(Vec::new());
-        }
-        entries => entries.map_err(fail)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(fail)?.file_name().into_string());
-    }
-    Ok(names)
+    let paths = fs::list_if_present(folder)?.into_iter();
+    let name = |path: PathBuf| path.file_name()?.to_str().map(str::to_owned);
+    Ok(paths.filter_map(name).collect())
 }
 
 pub(super) fn is_there(path: &Path) -> bool {

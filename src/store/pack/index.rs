@@ -98,7 +98,7 @@ pub(super) fn directory(entries: &[Entry]) -> Vec<u8> {
 /// A whole index. `directory` is that of the pack.
 pub(super) fn encode(entries: &[Entry], directory: &[u8], footer: &Footer) -> Vec<u8> {
     let mut out = Vec::with_capacity(directory.len() + 2048);
-    out.extend(header(INDEX_MAGIC));
+    out.extend(header(INDEX_MAGIC, 0));
     for total in [0, footer.count, footer.raw, footer.stored] {
         out.extend(total.to_le_bytes());
     }

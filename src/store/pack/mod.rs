@@ -14,4 +14,4 @@ pub(super) use handles::Which;
 pub(super) use handles::{Handle, Handles};
 pub(super) use index::{Entry, Problem, Table, read_footer, rebuild};
 pub(super) use reader::Pack;
-pub(super) use writer::{Mark, PackWriter, Sealed};
+pub(super) use writer::{Durable, Mark, PackWriter, Sealed};

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::base::ObjectId;
 use crate::base::fs::FsError;
+use crate::store::checksum::checksum;
 use crate::store::error::{Flaw, Result, StoreError};
-use crate::store::layout::{HEADER_LEN, PACK_MAGIC, Unusable, check_header};
-use crate::store::record::{Body, Record};
+use crate::store::layout::{HEADER_LEN, PACK_MAGIC, SETTLED, Unusable, check_header, optional};
+use crate::store::record::{Body, Chunk, Record};
 
 use super::handles::{Handle, Handles, Which};
 use super::index::{Entry, Problem, Table};
@@ -36,6 +37,12 @@ impl Pack {
 
     pub(in crate::store) fn index_path(&self) -> PathBuf {
         self.path.with_extension("idx")
+    }
+
+    /// Bytes that it and its index take; 0 for what is not there.
+    pub(in crate::store) fn disk(&self) -> u64 {
+        let length = |path: &Path| path.metadata().map_or(0, |stat| stat.len());
+        length(&self.path) + length(&self.index_path())
     }
 
     /// The error that tells of this pack.
@@ -145,6 +152,13 @@ impl Pack {
         }
     }
 
+    /// Whether a repack wrote it: see [`SETTLED`].
+    pub(in crate::store) fn is_settled(&self, handles: &Handles) -> Result<bool> {
+        let head = self.file(handles)?.read(0, HEADER_LEN);
+        let head = head.map_err(|e| self.failed(Problem::Io(e)))?;
+        Ok(optional(&head) & SETTLED != 0)
+    }
+
     /// Objects, raw bytes and stored bytes in this pack.
     pub(in crate::store) fn totals(&self, handles: &Handles) -> Result<(u64, u64, u64)> {
         match self.table(handles)? {
@@ -187,13 +201,36 @@ impl Pack {
         Ok(record)
     }
 
-    /// The stored bytes of a chunk.
+    /// The stored bytes of a chunk, not checked: for who proves what they decode to.
     pub(in crate::store) fn payload(
         &self,
         handles: &Handles,
         record: &Record,
         index: u64,
     ) -> Result<Vec<u8>> {
+        Ok(self.stored(handles, record, index)?.1)
+    }
+
+    /// [`Pack::payload`], with its checksum compared.
+    pub(in crate::store) fn checked_payload(
+        &self,
+        handles: &Handles,
+        record: &Record,
+        index: u64,
+    ) -> Result<Vec<u8>> {
+        let (chunk, payload) = self.stored(handles, record, index)?;
+        match chunk.checksum == checksum(&payload) {
+            true => Ok(payload),
+            false => Err(self.damaged(record.id, Flaw::Checksum(index))),
+        }
+    }
+
+    fn stored<'a>(
+        &self,
+        handles: &Handles,
+        record: &'a Record,
+        index: u64,
+    ) -> Result<(&'a Chunk, Vec<u8>)> {
         let chunk = match &record.body {
             Body::Chunks(chunks) => usize::try_from(index).ok().and_then(|i| chunks.get(i)),
             Body::Parts(_) => None,
@@ -202,7 +239,8 @@ impl Pack {
             self.damaged(record.id, Flaw::Record("a chunk that it does not have"))
         })?;
         let at = record.payload + chunk.at;
-        self.read(handles, record.id, at, chunk.stored as usize)
+        let payload = self.read(handles, record.id, at, chunk.stored as usize)?;
+        Ok((chunk, payload))
     }
 
     fn read(&self, handles: &Handles, id: ObjectId, at: u64, len: usize) -> Result<Vec<u8>> {

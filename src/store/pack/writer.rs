@@ -34,12 +34,13 @@ pub(in crate::store) struct Mark {
 }
 
 impl PackWriter {
-    pub(in crate::store) fn create(fs: &Fs, tmp: &Path) -> fs::Result<Self> {
+    /// `flags` are the optional ones of its head.
+    pub(in crate::store) fn create(fs: &Fs, tmp: &Path, flags: u32) -> fs::Result<Self> {
         Ok(Self {
             temp: fs.temp_in(tmp)?,
             flushed: 0,
             hasher: IdHasher::new(),
-            buffer: header(PACK_MAGIC).to_vec(),
+            buffer: header(PACK_MAGIC, flags).to_vec(),
             entries: Vec::new(),
             raw: 0,
             stored: 0,
@@ -177,6 +178,11 @@ pub(in crate::store) struct Durable {
 }
 
 impl Durable {
+    /// The name that it is about to get.
+    pub(in crate::store) fn name(&self) -> ObjectId {
+        self.name
+    }
+
     /// Shows the pack to all. It is whole at each of these steps: without an index it is only slower to open.
     pub(in crate::store) fn publish(self, fs: &Fs, packs: &Path) -> fs::Result<()> {
         self.pack

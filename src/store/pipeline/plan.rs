@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::base::ObjectId;
 
 use super::super::codec::{Against, Conversion, Encoder, Format, Sample, View, factor};
+use super::super::height::tallest;
 use super::super::object::{Object, Tools};
 use super::super::writer::{Candidate, Numbers, PutItem};
 use super::super::{Element, Shared};
@@ -16,7 +17,7 @@ use sample::{Piece, rows, samples};
 
 /// The longest chain of deltas that is written. Each object on the way costs time at every read, and bases further
 /// back are hardly worse: the difference grows with the logarithm of the steps between.
-const HEIGHT: u8 = 4;
+pub(in crate::store) const HEIGHT: u8 = 4;
 
 /// No more objects than this are tried as bases of one item.
 const CANDIDATES: usize = 8;
@@ -26,6 +27,16 @@ const GOOD: usize = 16;
 
 /// A base is taken where it saves at least a tenth of what the item would be without one.
 const WORTH: (usize, usize) = (9, 10);
+
+/// How much is tried to store an item small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Effort {
+    /// What a commit can wait for.
+    Quick,
+    /// Everything that is likely to help. The caller answers for the candidates: each of them is tried, and their
+    /// chains are not looked at.
+    Thorough,
+}
 
 /// What an item is coded against.
 #[derive(Default)]
@@ -117,6 +128,7 @@ impl Plans {
 pub(super) struct Planner<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) plans: &'a Plans,
+    pub(super) effort: Effort,
     pub(super) tools: &'a mut Tools,
     pub(super) encoder: &'a mut Encoder,
 }
@@ -125,11 +137,14 @@ impl Planner<'_> {
     /// Looks for the best base of an item, and for the best way to look at it. What cannot be read is no base, and
     /// no error either: the item is then stored as if it had no past.
     pub(super) fn plan(&mut self, item: &PutItem<'_>) -> Plan {
-        let candidates = self.candidates(item);
+        let candidates = match self.effort {
+            Effort::Quick => self.candidates(item),
+            Effort::Thorough => self.all(item),
+        };
         if candidates.is_empty() {
             return Plan::default();
         }
-        let samples = samples(item);
+        let samples = samples(item, self.effort);
         let (plan, size) = self.best(item, &candidates, &samples);
         let mut plan = match self.with_low_rank(item, &plan) {
             Some(better) if self.size(item, &samples, &better) < Some(size) => better,
@@ -156,7 +171,7 @@ impl Planner<'_> {
             let Ok(object) = Object::open(self.shared, &id, 0, self.tools) else {
                 continue;
             };
-            match object.height(self.tools) {
+            match tallest(self.shared, &id) {
                 Ok(height) if height < HEIGHT => found.push((version, Arc::new(object))),
                 Ok(_) => {
                     let bases = object.record().bases.iter().rev();
@@ -169,6 +184,15 @@ impl Planner<'_> {
             }
         }
         found
+    }
+
+    /// All candidates that are there.
+    fn all(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
+        let open = |candidate: &Candidate| {
+            let object = Object::open(self.shared, &candidate.id, 0, self.tools);
+            Some((candidate.version, Arc::new(object.ok()?)))
+        };
+        item.bases.iter().filter_map(open).collect()
     }
 
     /// The base and the conversion of it that make samples of the item smallest, if one is worth it; what they
@@ -203,11 +227,11 @@ impl Planner<'_> {
                     _ => {}
                 }
             }
-            if least * GOOD < alone {
+            if self.effort == Effort::Quick && least * GOOD < alone {
                 break;
             }
         }
-        if candidates.len() > 1 {
+        if self.effort == Effort::Quick && candidates.len() > 1 {
             self.plans.contests().end(winner);
         }
         (best, least)

@@ -10,7 +10,7 @@ use crate::base::{ObjectId, Progress};
 use super::super::pack::Mark;
 use super::super::record::{Body, Chunk, Part, Record};
 use super::plan::Plans;
-use super::{Coded, Done, Element, Known, Numbered, Output, Put, PutItem, Result};
+use super::{Coded, Done, Element, Known, Numbered, Output, Put, Result, Task};
 
 /// An object whose chunks are arriving.
 struct Growing {
@@ -23,7 +23,7 @@ struct Growing {
 }
 
 pub(super) struct Sequencer<'a> {
-    items: &'a [PutItem<'a>],
+    task: &'a Task<'a>,
     known: &'a Known,
     plans: &'a Plans,
     output: &'a mut Output,
@@ -34,11 +34,13 @@ pub(super) struct Sequencer<'a> {
     /// The parts of the item at hand, and what they added to the store.
     parts: Vec<Part>,
     written: u64,
+    /// What the item at hand is coded against.
+    base: Option<ObjectId>,
 }
 
 impl<'a> Sequencer<'a> {
     pub(super) fn new(
-        items: &'a [PutItem<'a>],
+        task: &'a Task<'a>,
         known: &'a Known,
         plans: &'a Plans,
         output: &'a mut Output,
@@ -47,7 +49,7 @@ impl<'a> Sequencer<'a> {
         spare: Sender<Vec<u8>>,
     ) -> Self {
         Self {
-            items,
+            task,
             known,
             plans,
             output,
@@ -57,6 +59,7 @@ impl<'a> Sequencer<'a> {
             growing: None,
             parts: Vec::new(),
             written: 0,
+            base: None,
         }
     }
 
@@ -122,7 +125,7 @@ impl<'a> Sequencer<'a> {
         Record {
             id,
             len,
-            element: self.items[item].element.storable(),
+            element: self.task.items[item].element.storable(),
             bases: Vec::new(),
             tables: Vec::new(),
             payload,
@@ -141,9 +144,12 @@ impl<'a> Sequencer<'a> {
         if coded.base_offset.is_some() {
             self.refer(&mut record, item);
         }
-        let pack = self.output.current()?;
-        pack.append(&coded.payload)?;
-        let written = record.stored() + pack.end_object(&record)?;
+        let mut written = 0;
+        if self.fits(item, &record) {
+            let pack = self.output.current()?;
+            pack.append(&coded.payload)?;
+            written = record.stored() + pack.end_object(&record)?;
+        }
         self.give_back(coded.payload);
         Ok(written)
     }
@@ -169,7 +175,7 @@ impl<'a> Sequencer<'a> {
         growing.based |= coded.base_offset.is_some();
         self.output.current()?.append(&coded.payload)?;
         self.give_back(coded.payload);
-        if index + 1 < self.items[item].span().pieces() {
+        if index + 1 < self.task.items[item].span().pieces() {
             self.growing = Some(growing);
             return Ok(());
         }
@@ -186,18 +192,19 @@ impl<'a> Sequencer<'a> {
     fn end_chunks(&mut self, item: usize, growing: Growing) -> Result<()> {
         let id = id_of_chunks(&growing.values).expect("an item of chunks has two or more");
         let mut written = 0;
-        if self.known.has(&id)? {
+        let known = self.known.has(&id)?;
+        let body = Body::Chunks(growing.chunks);
+        let len = self.task.items[item].len;
+        let mut record = self.record(item, id, len, growing.payload, body);
+        record.values = growing.values;
+        if growing.based {
+            self.refer(&mut record, item);
+        }
+        if known || !self.fits(item, &record) {
             // Only now could that be known; its chunks go again.
             self.output.current()?.back_to(growing.mark)?;
         } else {
             self.known.add(id);
-            let body = Body::Chunks(growing.chunks);
-            let len = self.items[item].len;
-            let mut record = self.record(item, id, len, growing.payload, body);
-            record.values = growing.values;
-            if growing.based {
-                self.refer(&mut record, item);
-            }
             let end = self.output.current()?.end_object(&record)?;
             written = record.stored() + end;
         }
@@ -205,17 +212,25 @@ impl<'a> Sequencer<'a> {
         Ok(())
     }
 
+    /// Whether a record and its chunks take no more than the item may.
+    fn fits(&self, item: usize, record: &Record) -> bool {
+        let most = self.task.at_most.get(item);
+        most.is_none_or(|most| record.stored() + record.encode().len() as u64 <= *most)
+    }
+
     /// Names what the chunks of an item are coded against.
-    fn refer(&self, record: &mut Record, item: usize) {
+    fn refer(&mut self, record: &mut Record, item: usize) {
         if let Some((base, tables)) = self.plans.end(item) {
             record.bases.push(base);
             record.tables = tables;
+            self.base = Some(base);
         }
     }
 
     fn put(&mut self, item: usize, id: ObjectId, written: u64) {
         self.plans.end(item);
-        self.puts[item] = Some(Put { id, written });
+        let base = self.base.take().filter(|_| written > 0);
+        self.puts[item] = Some(Put { id, written, base });
     }
 
     fn end_parts(&mut self, item: usize, values: Vec<ChunkValue>) -> Result<()> {
@@ -225,7 +240,7 @@ impl<'a> Sequencer<'a> {
         if !self.known.has(&id)? {
             self.known.add(id);
             let payload = self.output.for_object()?.len();
-            let len = self.items[item].len;
+            let len = self.task.items[item].len;
             let mut record = self.record(item, id, len, payload, Body::Parts(parts));
             record.element = Element::Bytes;
             record.values = values;

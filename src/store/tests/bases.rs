@@ -49,7 +49,7 @@ pub(super) fn against(bytes: &[u8], base: &[u8], offset: usize, codec: u8) -> Ha
 pub(super) fn publish(sandbox: &Sandbox, records: Vec<Handmade>) -> ObjectId {
     let fs = Fs::new();
     let dir = sandbox.path();
-    let mut pack = PackWriter::create(&fs, &layout::tmp(&dir)).expect("created");
+    let mut pack = PackWriter::create(&fs, &layout::tmp(&dir), 0).expect("created");
     for (mut record, stored) in records {
         record.payload = pack.len();
         pack.append(&stored).expect("written");

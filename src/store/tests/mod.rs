@@ -10,6 +10,8 @@ mod gc_beside;
 mod many;
 mod mend;
 mod put;
+mod repack;
+mod repack_copies;
 
 use std::path::{Path, PathBuf};
 

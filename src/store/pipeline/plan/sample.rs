@@ -1,11 +1,17 @@
 //! Bytes of an item by which it is judged.
 
+use super::Effort;
 use crate::base::id::CHUNK;
 use crate::store::codec::Format;
 use crate::store::writer::PutItem;
 
 /// How many places of an item are sampled, and how many bytes of each.
-const SAMPLES: u64 = 4;
+const fn count(effort: Effort) -> u64 {
+    match effort {
+        Effort::Quick => 4,
+        Effort::Thorough => 12,
+    }
+}
 const SAMPLE: u64 = 32 << 10;
 
 /// How many chunks of a matrix are looked at for what its rows have in common, and how many numbers of it at least
@@ -17,8 +23,8 @@ const ROW_NUMBERS: (u64, u64) = (1 << 18, 1 << 20);
 pub(super) type Piece = (u64, Vec<u8>);
 
 /// Bytes from all over an item, each from another chunk.
-pub(super) fn samples(item: &PutItem<'_>) -> Vec<Piece> {
-    let chunks = places(item, SAMPLES).into_iter().map(|(start, len)| {
+pub(super) fn samples(item: &PutItem<'_>, effort: Effort) -> Vec<Piece> {
+    let chunks = places(item, count(effort)).into_iter().map(|(start, len)| {
         let sample = len.min(SAMPLE);
         // Aligned to numbers of any width.
         (start + (len - sample) / 2 / 8 * 8, sample)

@@ -1,0 +1,113 @@
+//! Where each object may go: what was decided of others, and which of them it may be written with.
+
+use std::collections::HashMap;
+
+use crate::base::ObjectId;
+use crate::store::object::DEPTH;
+use crate::store::pipeline::HEIGHT;
+use crate::store::writer::Candidate;
+
+use super::Wanted;
+use super::web::{Copy, Node};
+
+/// So many candidates are tried for one object.
+const CANDIDATES: usize = 12;
+/// An object that should be shallow may take so much of its length more for that: an eighth. And all such objects
+/// together may take a sixteenth of what is written.
+const PRICE: u64 = 8;
+const ALL: u64 = 16;
+
+/// What short chains may cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Price {
+    /// Bytes of the chunks and records of all that is written.
+    pub(super) stored: u64,
+    /// Bytes of the objects whose chains are to be shortened.
+    pub(super) raw: u64,
+}
+
+impl Price {
+    /// What one object may take more.
+    fn of(self, len: u64) -> u64 {
+        let share = u128::from(self.stored / ALL) * u128::from(len) / u128::from(self.raw.max(1));
+        (len / PRICE).min(u64::try_from(share).unwrap_or(u64::MAX))
+    }
+}
+
+/// What was decided of an object.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// How many objects have to be decoded before it can be.
+    pub(super) height: u8,
+    /// The longest chain on from it over all copies, old and new.
+    pub(super) tall: u8,
+    /// What it is written with.
+    pub(super) needs: Vec<ObjectId>,
+}
+
+/// By object.
+pub(super) type Places = HashMap<ObjectId, Place>;
+
+/// How many objects have to be decoded before this copy can be. What is not there counts for nothing: such a copy
+/// cannot be read, and is not made worse.
+pub(super) fn height(copy: &Copy, places: &Places) -> u8 {
+    let above = |need: &ObjectId| 1 + places.get(need).map_or(0, |place| place.height);
+    copy.needs.iter().map(above).max().unwrap_or(0)
+}
+
+/// The longest chain on from an object over its old copies.
+pub(super) fn tall(node: &Node, places: &Places) -> u8 {
+    let needs = node.copies.iter().flat_map(|copy| &copy.needs);
+    let above = |need: &ObjectId| 1 + places.get(need).map_or(0, |place| place.tall);
+    needs.map(above).max().unwrap_or(0)
+}
+
+/// What an object may be written with, and what it may take then.
+pub(super) struct Choice {
+    pub(super) bases: Vec<Candidate>,
+    pub(super) at_most: u64,
+}
+
+/// Finds what an object, of which this is the best copy, may be written with; `None` where there is nothing.
+pub(super) fn choose(
+    wanted: &Wanted,
+    node: &Node,
+    own: &Copy,
+    places: &Places,
+    price: Price,
+) -> Option<Choice> {
+    // What is written with it gets no longer chain than any other object has.
+    let most = wanted.height.min(HEIGHT.saturating_sub(node.up));
+    let mut bases: Vec<Candidate> = Vec::new();
+    let mut left: Vec<Candidate> = wanted.likely.iter().rev().copied().collect();
+    let mut tried = Vec::new();
+    while let Some(candidate) = left.pop() {
+        if candidate.id == wanted.id || tried.contains(&candidate.id) {
+            continue;
+        }
+        tried.push(candidate.id);
+        // What is not decided yet may need this one.
+        let Some(place) = places.get(&candidate.id) else {
+            continue;
+        };
+        if place.height < most && node.up + 1 + place.tall <= DEPTH {
+            bases.push(candidate);
+        } else {
+            // What it is written with itself stands for it.
+            let version = candidate.version;
+            let needs = place.needs.iter().rev();
+            left.extend(needs.map(|id| Candidate { id: *id, version }));
+        }
+        if bases.len() == CANDIDATES || tried.len() == 4 * CANDIDATES {
+            break;
+        }
+    }
+    if bases.is_empty() {
+        return None;
+    }
+    let at_most = match wanted.shallow && height(own, places) > most {
+        true => own.stored + price.of(node.len),
+        false => own.stored.saturating_sub(1),
+    };
+    Some(Choice { bases, at_most })
+}

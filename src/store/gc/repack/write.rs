@@ -1,0 +1,294 @@
+//! Objects into new packs, in the order in which they are decided.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::progress::Unit;
+use crate::base::{ObjectId, Progress, ReadAt};
+use crate::store::error::{Flaw, Result, StoreError};
+use crate::store::gc::copy::append;
+use crate::store::gc::prove::Prover;
+use crate::store::layout::SETTLED;
+use crate::store::object::{Object, Tools};
+use crate::store::pack::Sealed;
+use crate::store::pipeline::{self, Effort, Task};
+use crate::store::writer::{Known, Output, PutItem};
+use crate::store::{Element, Shared};
+
+use super::choose::{Choice, Place, Places, Price, choose, height, tall};
+use super::web::{Copy, Node};
+use super::{Order, View, Wanted};
+
+/// So many objects are open at once.
+const OPEN: usize = 1024;
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) packs: Vec<Sealed>,
+    /// What became of everything that is kept.
+    pub(super) places: Places,
+    /// What each object that was coded anew is written with.
+    pub(super) bases: HashMap<ObjectId, ObjectId>,
+    pub(super) recoded: u64,
+    /// Bytes of chunks and records.
+    pub(super) stored: u64,
+}
+
+/// Writes all objects that are due.
+pub(super) fn write(
+    shared: &Arc<Shared>,
+    view: &View,
+    order: &Order,
+    prover: &mut Prover,
+    progress: &dyn Progress,
+) -> Result<Written> {
+    let mut wanted: HashMap<ObjectId, (usize, &Wanted)> = HashMap::new();
+    for (version, objects) in order.versions.iter().enumerate() {
+        for object in objects {
+            wanted.entry(object.id).or_insert((version + 1, object));
+        }
+    }
+    // What some copy of an object is written with comes before it. Of those that neither needs, the newer one does;
+    // those of which there is nothing to decide come first.
+    let mut all: Vec<((u8, usize), ObjectId, &Node)> = Vec::new();
+    for id in view.kept.objects.keys() {
+        if let Some(node) = view.web.get(id) {
+            let version = wanted.get(id).filter(|_| view.is_due(id));
+            let version = version.map_or(0, |(version, _)| *version);
+            all.push(((node.down, version), *id, node));
+        }
+    }
+    all.sort_unstable_by_key(|(rank, id, _)| (*rank, *id));
+    let due = all.iter().filter(|(_, id, _)| view.is_due(id));
+    let (mut todo, mut total, mut price) = (Vec::new(), 0, Price::default());
+    for (_, id, node) in due {
+        todo.push(*id);
+        total += node.len;
+        price.stored += node.least();
+        let deep = wanted.get(id).map(|(_, wanted)| wanted);
+        if deep.is_some_and(|wanted| wanted.shallow && node.down > wanted.height) {
+            price.raw += node.len;
+        }
+    }
+    progress.begin("repacking", Unit::Bytes, Some(total));
+    let mut writing = Writing {
+        shared,
+        view,
+        known: Known::but_for(shared, todo),
+        output: Output::new(shared, SETTLED),
+        prover,
+        progress,
+        price,
+        written: Written {
+            packs: Vec::new(),
+            places: Places::new(),
+            bases: HashMap::new(),
+            recoded: 0,
+            stored: 0,
+        },
+    };
+    let waves = all.chunk_by(|(one, ..), (other, ..)| one == other);
+    let done = waves
+        .flat_map(|wave| wave.chunks(OPEN))
+        .try_for_each(|wave| {
+            let wave = wave.iter().map(|(_, id, node)| (*id, *node));
+            writing.wave(wave.collect(), &wanted)
+        });
+    progress.end();
+    done?;
+    let Writing {
+        output,
+        mut written,
+        ..
+    } = writing;
+    written.packs = output.end()?;
+    Ok(written)
+}
+
+struct Writing<'a> {
+    shared: &'a Arc<Shared>,
+    view: &'a View,
+    known: Known,
+    output: Output,
+    prover: &'a mut Prover,
+    progress: &'a dyn Progress,
+    price: Price,
+    written: Written,
+}
+
+/// An object that is tried with other bases.
+struct Tried<'a> {
+    id: ObjectId,
+    node: &'a Node,
+    own: &'a Copy,
+    wanted: &'a Wanted,
+    object: Object,
+    choice: Choice,
+}
+
+impl<'a> Writing<'a> {
+    /// Decides objects of which none needs another: each is written with what was decided before.
+    fn wave(
+        &mut self,
+        wave: Vec<(ObjectId, &'a Node)>,
+        wanted: &HashMap<ObjectId, (usize, &'a Wanted)>,
+    ) -> Result<()> {
+        let mut tried = Vec::new();
+        let mut copied = Vec::new();
+        for (id, node) in wave {
+            if !self.view.is_due(&id) {
+                self.stays(id, node);
+                continue;
+            }
+            let own = self.best(&id, node)?;
+            let places = &self.written.places;
+            let tensor = matches!(node.element, Element::Number { .. }) && !node.parted;
+            let wanted = wanted.get(&id).filter(|_| tensor && node.len > 0);
+            let choice = wanted.and_then(|(_, wanted)| {
+                Some((*wanted, choose(wanted, node, own, places, self.price)?))
+            });
+            match choice {
+                Some((wanted, choice)) => {
+                    let object = Object::open(self.shared, &id, 0, &mut Tools::default())?;
+                    tried.push(Tried {
+                        id,
+                        node,
+                        own,
+                        wanted,
+                        object,
+                        choice,
+                    });
+                }
+                None => copied.push((id, node, own)),
+            }
+        }
+        copied.extend(self.code(&tried)?);
+        copied
+            .into_iter()
+            .try_for_each(|(id, node, own)| self.copy(id, node, own))
+    }
+
+    /// Codes objects anew. Returns those that are better as they are.
+    fn code(&mut self, tried: &[Tried<'a>]) -> Result<Vec<(ObjectId, &'a Node, &'a Copy)>> {
+        let items: Vec<PutItem<'_>> = tried
+            .iter()
+            .map(|one| PutItem {
+                source: &one.object,
+                offset: 0,
+                len: one.object.len(),
+                element: one.object.element(),
+                expect: None,
+                bases: one.choice.bases.clone(),
+                numbers: one.wanted.numbers,
+            })
+            .collect();
+        let todo: Vec<usize> = (0..items.len()).collect();
+        let at_most: Vec<u64> = tried.iter().map(|one| one.choice.at_most).collect();
+        let mut puts = vec![None; items.len()];
+        let task = Task {
+            items: &items,
+            todo: &todo,
+            effort: Effort::Thorough,
+            at_most: &at_most,
+        };
+        let (known, output) = (&self.known, &mut self.output);
+        let done = pipeline::run(&task, known, output, self.progress, &mut puts);
+        done.map_err(|e| unreadable(e, tried))?;
+        let mut same = Vec::new();
+        for (put, one) in puts.into_iter().zip(tried) {
+            let put = put.ok_or(StoreError::Aborted)?;
+            if put.id != one.id {
+                return Err(StoreError::Aborted);
+            }
+            if put.written == 0 {
+                same.push((one.id, one.node, one.own));
+                continue;
+            }
+            let places = &self.written.places;
+            let below = put.base.and_then(|base| places.get(&base));
+            let place = Place {
+                height: below.map_or(0, |below| below.height + 1),
+                tall: below
+                    .map_or(0, |below| below.tall + 1)
+                    .max(tall(one.node, places)),
+                needs: put.base.into_iter().collect(),
+            };
+            self.written.places.insert(one.id, place);
+            self.written
+                .bases
+                .extend(put.base.map(|base| (one.id, base)));
+            self.written.recoded += 1;
+            self.written.stored += put.written;
+        }
+        Ok(same)
+    }
+
+    /// Copies an object as it is.
+    fn copy(&mut self, id: ObjectId, node: &Node, own: &Copy) -> Result<()> {
+        if self.progress.cancelled() {
+            return Err(StoreError::Cancelled);
+        }
+        let pack = &self.view.survey.packs[own.pack].pack;
+        append(self.shared, pack, &own.entry, self.output.for_object()?)?;
+        self.written.stored += own.stored;
+        self.place(id, node, height(own, &self.written.places), &own.needs);
+        self.progress.advance(node.len);
+        Ok(())
+    }
+
+    /// Counts an object that stays where it is.
+    fn stays(&mut self, id: ObjectId, node: &Node) {
+        let stay = node.copies.iter();
+        let stay = stay.filter(|copy| !self.view.due.contains(&copy.pack));
+        let deepest = stay.max_by_key(|copy| height(copy, &self.written.places));
+        if let Some(copy) = deepest {
+            self.place(id, node, height(copy, &self.written.places), &copy.needs);
+        }
+    }
+
+    fn place(&mut self, id: ObjectId, node: &Node, height: u8, needs: &[ObjectId]) {
+        let place = Place {
+            height,
+            tall: tall(node, &self.written.places),
+            needs: needs.to_vec(),
+        };
+        self.written.places.insert(id, place);
+    }
+
+    /// The copy of an object that is kept if nothing better is found: one that can be read, with a short chain, small.
+    fn best(&mut self, id: &ObjectId, node: &'a Node) -> Result<&'a Copy> {
+        let mut copies: Vec<&Copy> = node.copies.iter().collect();
+        let places = &self.written.places;
+        copies.sort_by_key(|copy| (height(copy, places), copy.stored));
+        if let [only] = copies.as_slice() {
+            return Ok(*only);
+        }
+        for copy in &copies {
+            let pack = &self.view.survey.packs[copy.pack].pack;
+            let prover = &mut *self.prover;
+            if prover.is_good(self.shared, pack, &copy.entry, self.progress)? {
+                return Ok(*copy);
+            }
+        }
+        let first = copies.first().ok_or(StoreError::Missing { id: *id })?;
+        let pack = &self.view.survey.packs[first.pack].pack;
+        Err(pack.damaged(*id, Flaw::Value(0)))
+    }
+}
+
+/// An object that cannot be read is told as such.
+fn unreadable(error: StoreError, tried: &[Tried<'_>]) -> StoreError {
+    let StoreError::Source { item, source } = error else {
+        return error;
+    };
+    match source.downcast::<StoreError>() {
+        Ok(error) => error,
+        Err(source) => match tried.get(item) {
+            Some(one) => {
+                let path = &one.object.pack().path;
+                crate::base::fs::FsError::new("read", path, source).into()
+            }
+            None => StoreError::Source { item, source },
+        },
+    }
+}
