@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod dtype;
+pub mod fields;
 pub mod fs;
 pub mod id;
 pub mod kind;
@@ -23,6 +24,7 @@ pub mod text;
 pub mod walk;
 
 pub use dtype::Dtype;
+pub use fields::Fields;
 pub use fs::Fs;
 pub use id::ObjectId;
 pub use kind::{Failure, Kind};

@@ -68,6 +68,33 @@ fn every_version_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn a_fine_tune_costs_a_fraction_and_comes_back_byte_for_byte() {
+    let sandbox = Sandbox::repo();
+    sandbox.mvc(&["init"]).ok();
+    sandbox.mvc(&["track", "*.gguf"]).ok();
+    let packs = || -> u64 {
+        let packs = sandbox.packs().into_iter();
+        packs
+            .map(|path| std::fs::metadata(path).expect("there").len())
+            .sum()
+    };
+    let mut stored = Vec::new();
+    for (tag, name) in [("v1", "before.gguf"), ("v2", "after.gguf")] {
+        sandbox.write("model.gguf", fixture(name));
+        let before = packs();
+        commit(&sandbox, tag);
+        stored.push(packs() - before);
+    }
+    let len = fixture("after.gguf").len() as u64;
+    assert!(stored[1] * 4 < len, "{stored:?} of {len}");
+    for (tag, name) in [("v1", "before.gguf"), ("v2", "after.gguf")] {
+        sandbox.mvc(&["checkout", tag]).ok();
+        assert!(sandbox.read("model.gguf") == fixture(name), "{tag}");
+    }
+    sandbox.mvc(&["verify", "--all"]).ok();
+}
+
+#[test]
 fn two_versions_are_told_apart_by_tensor() {
     let (sandbox, _) = versions();
     let shown = str![[r#"

@@ -181,7 +181,7 @@ impl Planner<'_> {
     ) -> (Plan, usize) {
         let alone = samples
             .iter()
-            .map(|(_, new)| self.encoder.size(new, item.element, None));
+            .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
         let alone: usize = alone.sum();
         let (mut best, mut least) = (Plan::default(), alone / WORTH.1 * WORTH.0);
         let mut winner = None;
@@ -245,9 +245,9 @@ impl Planner<'_> {
             let against = Against {
                 base: &base,
                 view: plan.view(),
-                offset: *offset,
             };
-            Some(self.encoder.size(new, item.element, Some(against)))
+            let chunk = item.chunk(new, *offset);
+            Some(self.encoder.size(&chunk, Some(against)))
         });
         sizes.sum()
     }

@@ -34,10 +34,11 @@ impl Decoding {
     }
 }
 
-/// Fills `out`, whose numbers are of the type `W`.
+/// Fills `out`, whose numbers are of the type `W`; with the `keys` that it was encoded with.
 pub(super) fn decode<W: Word>(
     chunk: &Stored<'_>,
     float: bool,
+    keys: Option<&[u8]>,
     tools: &mut Decoder,
     out: &mut [u8],
 ) -> Result<(), CodecError> {
@@ -60,6 +61,7 @@ pub(super) fn decode<W: Word>(
             head: &head,
             kept: &kept,
             float,
+            keys,
         };
         changes.decode::<W>(&mut cursor, &mut tools.frames, slots, side, whole)?;
     }
@@ -75,6 +77,7 @@ struct Changes<'a> {
     head: &'a Head,
     kept: &'a [u32],
     float: bool,
+    keys: Option<&'a [u8]>,
 }
 
 impl Changes<'_> {
@@ -132,19 +135,29 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
 
     #[inline(always)]
     fn run<M: Machine>(self, machine: M) -> Self::Output {
-        let Changes { head, kept, float } = *self.changes;
+        let Changes {
+            head,
+            kept,
+            float,
+            keys,
+        } = *self.changes;
         let mut block = Block::<W>::default();
         for groups in kept.chunks(BLOCK >> head.group) {
             let len = groups.len() << head.group;
             groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
-            block.rows(len, self.intervals, float);
+            let mut own = [0; BLOCK];
+            match keys {
+                Some(keys) => groups::gather_keys(keys, groups, head.group, &mut own[..len]),
+                None => block.keys(&mut own[..len], float),
+            }
+            self.intervals.rows(&own[..len], &mut block.rows[..len]);
             self.tokens.take(
                 machine,
                 &block.rows[..len],
                 self.slots,
                 &mut block.tokens[..len],
             )?;
-            block.differences(len, self.alphabet, self.bits);
+            block.differences(len, head.scheme.direct, self.alphabet, self.bits);
             block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
@@ -197,20 +210,32 @@ impl<W: Word> Default for Block<W> {
 }
 
 impl<W: Word> Block<W> {
-    /// Looks up the rows of the base's numbers.
+    /// The keys of the base's numbers.
     #[inline(always)]
-    fn rows(&mut self, len: usize, intervals: &Intervals, float: bool) {
-        let mut keys = [0; BLOCK];
-        for (key, number) in keys.iter_mut().zip(&self.numbers[..len]) {
+    fn keys(&self, keys: &mut [i16], float: bool) {
+        for (key, number) in keys.iter_mut().zip(&self.numbers) {
             *key = W::key(*number, float);
         }
-        intervals.rows(&keys[..len], &mut self.rows[..len]);
     }
 
     /// Adds raw bits to tokens.
     #[inline(always)]
-    fn differences(&mut self, len: usize, alphabet: &Alphabet, bits: &mut BitReader<'_>) {
+    fn differences(
+        &mut self,
+        len: usize,
+        direct: u8,
+        alphabet: &Alphabet,
+        bits: &mut BitReader<'_>,
+    ) {
         let tokens = &self.tokens[..len];
+        let most = tokens.iter().fold(0, |most, token| most.max(*token));
+        if u32::from(most) >> direct == 0 {
+            // Each token is all of its difference.
+            for (difference, token) in self.differences.iter_mut().zip(tokens) {
+                *difference = W::from_u64(u64::from(*token));
+            }
+            return;
+        }
         match W::WIDTH {
             1 => add_bits::<W, 8>(tokens, alphabet, bits, &mut self.differences),
             2 => add_bits::<W, 4>(tokens, alphabet, bits, &mut self.differences),

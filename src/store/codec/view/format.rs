@@ -50,7 +50,7 @@ impl Format {
 
     /// The numbers of `bytes` as bits of F32, which is exact. An I8 is the number that it is, without its scale.
     #[inline(always)]
-    pub(super) fn widen(self, bytes: &[u8], wide: &mut [u32]) {
+    pub(in crate::store::codec) fn widen(self, bytes: &[u8], wide: &mut [u32]) {
         match self {
             Self::Bf16 => {
                 for (wide, bytes) in wide.iter_mut().zip(bytes.as_chunks().0) {
@@ -77,7 +77,7 @@ impl Format {
 
     /// Bits of F32 to the nearest number of this format, ties to even; for I8, times `factor` before.
     #[inline(always)]
-    pub(super) fn narrow(self, wide: &[u32], factor: f32, bytes: &mut [u8]) {
+    pub(in crate::store::codec) fn narrow(self, wide: &[u32], factor: f32, bytes: &mut [u8]) {
         match self {
             Self::Bf16 => {
                 for (wide, bytes) in wide.iter().zip(bytes.as_chunks_mut().0) {
