@@ -353,7 +353,7 @@ impl Worker<'_> {
         let plan = self.read_base(item, offset);
         let against = plan.as_ref().map(|plan| Against {
             base: &self.base,
-            view: plan.view(),
+            look: plan.look(),
         });
         let mut payload = match self.spare.capacity() {
             0 => self.spares.try_recv().unwrap_or_default(),

@@ -3,31 +3,40 @@
 //! A block is a scale or several, and small integers that they are multiplied with, packed into a few bits each. Each
 //! field's numbers are coded on their own, as bytes. Against a base they are predicted: what a number stood for there,
 //! divided by the scale that it has now, is what it should be. So a scale that changed a little changes no number,
-//! and where a number is off, the key says how likely that was.
+//! and where a number is off, the key says how likely that was. A base may also be the floats that were quantised:
+//! then these are the values.
 
 mod decode;
 mod encode;
 mod layout;
+mod peaks;
 mod predict;
 mod slices;
 
-use super::{Codec, CodecError, Decoder, Stored, delta};
+use super::view::Format;
+use super::{Codec, CodecError, Decoder, Stored, block, delta};
 use crate::base::fields::{Field, Fields, Kind};
-use predict::{Prediction, Units};
+use crate::store::layout::Cursor;
+use predict::{From, Prediction, Units};
 
 pub(super) use encode::encode;
 pub(super) use layout::{is_sound, read as read_tables};
 
 pub(super) const ID: u8 = 7;
 
-/// What a chunk is coded against.
+/// What a chunk is coded against: nothing, blocks, or with this and the format's number, floats.
 const ALONE: u8 = 0;
 const BASE: u8 = 1;
+const FLOATS: u8 = 1;
+
+/// More bytes of floats than this do not belong to a byte of blocks.
+const MOST_FLOATS: usize = 16;
 
 /// How the numbers of a field are stored.
 const BLOCK: u8 = 0;
 const PLANES: u8 = 1;
 const DELTA: u8 = 2;
+const PEAKS: u8 = 3;
 
 /// What is written of blocks that did not change, and of others.
 const SAME: u8 = 0;
@@ -41,6 +50,10 @@ pub(super) struct Fielding {
     /// The numbers of all fields, in the base and now.
     before: Side,
     after: Side,
+    /// The floats that were quantised.
+    floats: Vec<f32>,
+    /// What the scales of blocks should be by these, before they are rounded.
+    peaks: Vec<f32>,
     keys: Vec<u8>,
     /// What numbers should be.
     seen: Vec<u8>,
@@ -48,6 +61,105 @@ pub(super) struct Fielding {
     base: Vec<u8>,
     bytes: Vec<u8>,
     payload: Vec<u8>,
+}
+
+/// What a chunk is coded against.
+#[derive(Clone, Copy)]
+pub(super) enum Under<'a> {
+    Nothing,
+    /// The bytes of the same place in other blocks of the same fields.
+    Blocks(&'a [u8]),
+    /// The floats that its whole blocks stand for.
+    Floats(Format, &'a [u8]),
+}
+
+/// The same without the bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Alone,
+    Blocks,
+    Floats(Format),
+}
+
+impl Mode {
+    fn of(under: Under<'_>) -> Self {
+        match under {
+            Under::Nothing => Self::Alone,
+            Under::Blocks(_) => Self::Blocks,
+            Under::Floats(format, _) => Self::Floats(format),
+        }
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Alone => ALONE,
+            Self::Blocks => BASE,
+            Self::Floats(format) => FLOATS + format.code(),
+        });
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, CodecError> {
+        match cursor.u8().ok_or(block::SHORT)? {
+            ALONE => Ok(Self::Alone),
+            BASE => Ok(Self::Blocks),
+            other => match Format::by_code(other - FLOATS) {
+                Some(format @ (Format::Bf16 | Format::F16 | Format::F32)) => {
+                    Ok(Self::Floats(format))
+                }
+                Some(Format::I8) | None => Err(WRONG),
+            },
+        }
+    }
+
+    /// True for a field whose numbers are predicted from values.
+    fn predicts(self, fields: &Fields, at: usize) -> bool {
+        let scaled = !fields.fields[at].scales.is_empty();
+        match self {
+            Self::Alone => false,
+            Self::Blocks => scaled,
+            Self::Floats(_) => scaled && at + 1 == fields.fields.len(),
+        }
+    }
+}
+
+/// How many values the last field of a block stands for.
+fn values_of(fields: &Fields) -> usize {
+    fields
+        .fields
+        .last()
+        .map_or(0, |last| usize::from(last.count))
+}
+
+/// Where in an object of floats those are that blocks stand for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Floats {
+    pub(in crate::store) format: Format,
+    bytes: u64,
+    /// Bytes of the floats of a block.
+    wide: u64,
+}
+
+impl Floats {
+    /// `None` where the numbers of a block are not known to be values.
+    pub(in crate::store) fn of(format: Format, fields: &Fields) -> Option<Self> {
+        let known = is_sound(fields) && !fields.fields.last()?.scales.is_empty();
+        known.then(|| Self {
+            format,
+            bytes: u64::from(fields.bytes),
+            wide: (values_of(fields) * format.width()) as u64,
+        })
+    }
+
+    /// Where the floats begin of the first whole block at or after `offset`.
+    pub(in crate::store) fn offset(&self, offset: u64) -> u64 {
+        offset.div_ceil(self.bytes).saturating_mul(self.wide)
+    }
+
+    /// Bytes of the floats of the whole blocks in `len` bytes from `offset` on.
+    pub(in crate::store) fn len(&self, offset: u64, len: u64) -> u64 {
+        let end = (offset + len) / self.bytes;
+        end.saturating_sub(offset.div_ceil(self.bytes)) * self.wide
+    }
 }
 
 /// Blocks taken apart.
@@ -141,42 +253,49 @@ fn middle(field: &Field) -> u8 {
 }
 
 impl Fielding {
-    /// Sets what the numbers of a field should be, and the key of each where it is one that is scaled: then says where
+    /// Sets what the numbers of a field should be, and the key of each where values predict them: then says where
     /// octaves begin, which is as given or chosen.
     fn predict(
         &mut self,
         fields: &Fields,
         at: usize,
         blocks: usize,
-        based: bool,
+        mode: Mode,
         octaves: Option<u16>,
     ) -> Option<u16> {
         let field = &fields.fields[at];
         let Self {
             before,
             after,
+            floats,
             keys,
             seen,
             ..
         } = self;
         seen.clear();
-        if !based {
-            seen.resize(blocks * field.units(), middle(field));
+        match mode {
+            Mode::Alone | Mode::Floats(_) => seen.resize(blocks * field.units(), middle(field)),
+            Mode::Blocks => {
+                before.end(fields, at);
+                seen.extend(&before.units[at]);
+            }
+        }
+        if !mode.predicts(fields, at) {
             return None;
         }
-        before.end(fields, at);
-        seen.extend(&before.units[at]);
-        if field.scales.is_empty() {
-            return None;
-        }
-        before.scales.set(fields, field, blocks, &before.values);
         after.scales.set(fields, field, blocks, &after.values);
+        let from = match mode {
+            Mode::Floats(_) => From::Values(floats),
+            Mode::Alone | Mode::Blocks => {
+                before.scales.set(fields, field, blocks, &before.values);
+                From::Base(&before.scales)
+            }
+        };
         let octaves = octaves.unwrap_or_else(|| after.scales.octaves());
-        keys.clear();
         keys.resize(seen.len(), 0);
         let prediction = Prediction {
             field,
-            before: &before.scales,
+            from,
             after: &after.scales,
             octaves,
             units: seen,
@@ -184,6 +303,15 @@ impl Fielding {
         };
         prediction.make();
         Some(octaves)
+    }
+
+    /// Sets the floats of so many blocks; those beyond the end of `bytes` are zeros.
+    fn widen(&mut self, fields: &Fields, blocks: usize, format: Format, bytes: &[u8]) {
+        let mut wide = vec![0; blocks * values_of(fields)];
+        let whole = bytes.len() / format.width() * format.width();
+        format.widen(&bytes[..whole], &mut wide);
+        self.floats.clear();
+        self.floats.extend(wide.into_iter().map(f32::from_bits));
     }
 }
 
@@ -196,6 +324,15 @@ impl Codec for Blocks {
 
     fn name(&self) -> &'static str {
         "fields"
+    }
+
+    /// As many as the chunk has, or, of floats, as it says.
+    fn base_len(&self, payload: &[u8], len: usize) -> Result<usize, CodecError> {
+        let mut cursor = Cursor(payload);
+        match Mode::read(&mut cursor)? {
+            Mode::Alone | Mode::Blocks => Ok(len),
+            Mode::Floats(_) => block::length(&mut cursor, len.saturating_mul(MOST_FLOATS)),
+        }
     }
 
     fn decode(
@@ -213,7 +350,7 @@ impl Codec for Blocks {
 
 /// True where a chunk needs its base.
 pub(super) fn is_based(payload: &[u8]) -> bool {
-    payload.first() == Some(&BASE)
+    payload.first().is_some_and(|mode| *mode != ALONE)
 }
 
 #[cfg(test)]

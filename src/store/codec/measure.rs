@@ -242,7 +242,7 @@ fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
         chunks.extend(pieces.enumerate().map(|(index, (new, base))| {
             let against = Against {
                 base,
-                view: views[at].as_ref(),
+                look: views[at].as_ref().map_or(Look::Same, Look::View),
             };
             let chunk = Chunk {
                 raw: new,

@@ -197,17 +197,23 @@ impl Encoder {
             ..
         } = *chunk;
         match (element, against) {
-            (Element::Number { width, float }, Some(Against { base, view })) => {
-                match (view, chunk.blocks()) {
-                    (Some(view), _) => {
+            (Element::Number { width, float }, Some(Against { base, look })) => {
+                match (look, chunk.blocks()) {
+                    (Look::View(view), _) => {
                         view::encode(raw, base, view, offset, self, out);
                         view::ID
                     }
-                    (None, Some(fields)) => {
-                        fields::encode(raw, fields, offset, Some(base), self, out);
+                    (Look::Floats(floats), Some(fields)) => {
+                        let under = fields::Under::Floats(floats.format, base);
+                        fields::encode(raw, fields, offset, under, self, out);
                         fields::ID
                     }
-                    (None, None) => {
+                    (Look::Same, Some(fields)) => {
+                        let under = fields::Under::Blocks(base);
+                        fields::encode(raw, fields, offset, under, self, out);
+                        fields::ID
+                    }
+                    (Look::Same | Look::Floats(_), None) => {
                         delta::encode(raw, base, width, float, self, out);
                         delta::ID
                     }
@@ -221,7 +227,8 @@ impl Encoder {
     fn alone(&mut self, chunk: &Chunk<'_>, out: &mut Vec<u8>) -> u8 {
         match (chunk.element, chunk.blocks()) {
             (Element::Number { .. }, Some(fields)) => {
-                fields::encode(chunk.raw, fields, chunk.offset, None, self, out);
+                let under = fields::Under::Nothing;
+                fields::encode(chunk.raw, fields, chunk.offset, under, self, out);
                 fields::ID
             }
             (Element::Number { width, float }, None) => {
@@ -288,11 +295,22 @@ pub(super) fn fields_of(element: Element, tables: &[u8]) -> Option<Fields> {
 pub(super) struct Against<'a> {
     /// The bytes of a base that belong to it.
     pub(super) base: &'a [u8],
-    /// What is made of them; `None` for nothing.
-    pub(super) view: Option<&'a View>,
+    /// What is made of them.
+    pub(super) look: Look<'a>,
 }
 
-pub(super) use fields::tables as field_tables;
+/// What is made of a base.
+#[derive(Clone, Copy)]
+pub(super) enum Look<'a> {
+    /// Its bytes are of the same kind.
+    Same,
+    /// Numbers are computed from it.
+    View(&'a View),
+    /// It is the floats that blocks stand for.
+    Floats(Floats),
+}
+
+pub(super) use fields::{Floats, tables as field_tables};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
 pub(super) use view::{Conversion, Sample, View, factor};

@@ -77,6 +77,24 @@ fn a_version_costs_a_fraction_of_its_blocks() {
 }
 
 #[test]
+fn a_quantisation_of_stored_floats_costs_next_to_nothing() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let floats = weights(12 << 20, 3);
+    put(&store, std::slice::from_ref(&floats), F32).expect("put");
+    let quants = quantised(Quant::Q8_0, &floats);
+    assert!(quants.len() > 3 * CHUNK);
+    let written = put_blocks(&store, &quants, Quant::Q8_0, Some(&floats)).written as usize;
+    assert!(
+        written * 100 < quants.len(),
+        "{written} of {}",
+        quants.len()
+    );
+    assert_eq!(record(&store, &quants).bases, [ObjectId::of(&floats)]);
+    holds(&sandbox.store(), &[floats, quants]);
+}
+
+#[test]
 fn what_is_no_relative_is_no_base() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();

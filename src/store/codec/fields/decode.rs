@@ -2,9 +2,11 @@
 
 use super::super::frame::Decompressor;
 use super::super::{Codec, CodecError, Decoder, Element, Stored, block, delta, planes};
+use super::Side;
+use super::peaks::Peak;
 use super::{
-    ALONE, BASE, BLOCK, CHANGED, Cut, DELTA, Fielding, PLANES, WRONG, layout, padded, predict,
-    slices,
+    BLOCK, CHANGED, Cut, DELTA, Fielding, MOST_FLOATS, Mode, PEAKS, PLANES, WRONG, layout, padded,
+    peaks, predict, slices, values_of,
 };
 use crate::base::fields::Fields;
 use crate::store::layout::Cursor;
@@ -19,10 +21,11 @@ pub(super) fn decode(
     let fields = layout::read(chunk.tables)?;
     let size = usize::from(fields.bytes);
     let mut cursor = Cursor(chunk.payload);
-    let based = match cursor.u8().ok_or(block::SHORT)? {
-        ALONE => false,
-        BASE => true,
-        _ => return Err(WRONG),
+    let mode = Mode::read(&mut cursor)?;
+    let based = mode == Mode::Blocks;
+    let said = match mode {
+        Mode::Floats(_) => block::length(&mut cursor, out.len().saturating_mul(MOST_FLOATS))?,
+        Mode::Alone | Mode::Blocks => 0,
     };
     let head = block::length(&mut cursor, out.len().min(size - 1))?;
     let cut = Cut::new(head, out.len(), size);
@@ -39,13 +42,19 @@ pub(super) fn decode(
             slices::gather(field, blocks, whole, units);
         }
     }
+    if let Mode::Floats(format) = mode {
+        if said != cut.blocks() * values_of(&fields) * format.width() {
+            return Err(WRONG);
+        }
+        work.widen(&fields, cut.blocks(), format, chunk.base);
+    }
     if !kept.is_empty() {
         for index in &kept {
             let start = *index as usize * size;
             whole[start..start + size].fill(0);
         }
         for at in 0..fields.fields.len() {
-            work.decode(&fields, at, kept.len(), based, tools, &mut cursor)?;
+            work.decode(&fields, at, kept.len(), mode, tools, &mut cursor)?;
         }
         for (field, units) in fields.fields.iter().zip(&work.after.units) {
             slices::scatter(field, blocks, units, whole);
@@ -106,17 +115,20 @@ impl Fielding {
         fields: &Fields,
         at: usize,
         blocks: usize,
-        based: bool,
+        mode: Mode,
         tools: &mut Decoder,
         cursor: &mut Cursor<'_>,
     ) -> Result<(), CodecError> {
         let field = &fields.fields[at];
         let len = blocks * field.units();
         let mut units = std::mem::take(&mut self.after.units[at]);
-        units.clear();
+        // All of it is written below.
         units.resize(len, 0);
         let width = field.kind.width() as u8;
         let float = field.kind.is_float();
+        let based = mode == Mode::Blocks;
+        let predicted = mode.predicts(fields, at);
+        let mut peaked = false;
         let numbers = |payload, base| Stored {
             payload,
             element: Element::number(width, float),
@@ -130,18 +142,17 @@ impl Fielding {
                     self.before.end(fields, at);
                 }
             }
-            PLANES if !based => {
+            PLANES if !based && !predicted => {
                 let chunk = numbers(block::piece(cursor)?, &[]);
                 planes::Planes.decode(&chunk, tools, &mut units)?;
             }
             DELTA if based || !float => {
                 let mut payload = Cursor(block::piece(cursor)?);
-                let keyed = based && !field.scales.is_empty();
-                let octaves = match keyed {
+                let octaves = match predicted {
                     true => Some(block::length(&mut payload, 0x1ff)? as u16),
                     false => None,
                 };
-                match self.predict(fields, at, blocks, based, octaves) {
+                match self.predict(fields, at, blocks, mode, octaves) {
                     Some(_) => {
                         delta::decode_keyed(payload.0, &self.seen, &self.keys, tools, &mut units)?;
                         predict::flip(&self.keys, &mut units);
@@ -152,10 +163,23 @@ impl Fielding {
                     }
                 }
             }
+            PEAKS if matches!(mode, Mode::Floats(_)) && float && field.count == 1 => {
+                let mut payload = Cursor(block::piece(cursor)?);
+                let peak = Peak::read(&mut payload)?;
+                peak.make(&self.floats, values_of(fields), &mut self.peaks);
+                let made = peaks::narrow(field.kind, &self.peaks);
+                let chunk = numbers(payload.0, &made);
+                delta::Delta.decode(&chunk, tools, &mut units)?;
+                peaked = true;
+            }
             _ => return Err(WRONG),
         }
         self.after.units[at] = units;
         self.after.end(fields, at);
+        if peaked {
+            let Side { units, values, .. } = &mut self.after;
+            peaks::unround(field.kind, &self.peaks, &units[at], &mut values[at]);
+        }
         Ok(())
     }
 }

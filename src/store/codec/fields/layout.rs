@@ -23,14 +23,19 @@ pub(in super::super) fn is_sound(fields: &Fields) -> bool {
     let sound = each.fold(true, |sound, (at, field)| {
         sound && refers_back(fields, at, field) && takes(field, &mut taken)
     });
-    sound && taken.iter().all(|bits| *bits == 0xff)
+    let units: usize = fields.fields.iter().map(Field::units).sum();
+    sound && units <= 4 * bytes && taken.iter().all(|bits| *bits == 0xff)
 }
 
 /// True where what a field is multiplied with, and what is added, comes before it and fits.
 fn refers_back(fields: &Fields, at: usize, field: &Field) -> bool {
     let others = [&field.scales, field.offset.fields()];
     let fits = |other: &u8| match fields.fields[..at].get(usize::from(*other)) {
-        Some(other) => field.count.is_multiple_of(other.count.max(1)),
+        // Few, since each takes four bytes while blocks are put together.
+        Some(other) => {
+            let few = other.count == 1 || other.count <= fields.bytes / 4;
+            few && field.count.is_multiple_of(other.count.max(1))
+        }
         None => false,
     };
     let scaled = !field.scales.is_empty() && !field.kind.is_float();
@@ -43,7 +48,7 @@ fn refers_back(fields: &Fields, at: usize, field: &Field) -> bool {
 /// of a number has two places.
 fn takes(field: &Field, taken: &mut [u8]) -> bool {
     let units = field.units();
-    if units == 0 || units > 8 * taken.len() || !(1..=SLICES).contains(&field.slices.len()) {
+    if units == 0 || units > 4 * taken.len() || !(1..=SLICES).contains(&field.slices.len()) {
         return false;
     }
     let mut filled = vec![0u8; units];

@@ -99,16 +99,28 @@ impl Units {
     }
 }
 
-/// How large a scale is, in halves of octaves.
+/// How large a scale is, in halves of octaves; what is no number is the largest, whatever its bits are on a machine.
 #[inline(always)]
 fn octave(scale: f32) -> u16 {
-    (scale.to_bits() >> 22 & 0x1ff) as u16
+    match scale.is_nan() {
+        true => 0x1ff,
+        false => (scale.to_bits() >> 22 & 0x1ff) as u16,
+    }
+}
+
+/// Where the values are that numbers should stand for.
+#[derive(Clone, Copy)]
+pub(super) enum From<'a> {
+    /// What the base's numbers stand for.
+    Base(&'a Units),
+    /// These.
+    Values(&'a [f32]),
 }
 
 /// Replaces a base's numbers by what the new ones should be, and sets a key for each.
 pub(super) struct Prediction<'a> {
     pub(super) field: &'a Field,
-    pub(super) before: &'a Units,
+    pub(super) from: From<'a>,
     pub(super) after: &'a Units,
     pub(super) octaves: u16,
     pub(super) units: &'a mut [u8],
@@ -139,23 +151,26 @@ impl Work for Prediction<'_> {
         let run = self.units.len() / self.after.scale.len().max(1);
         let units = self.units.chunks_exact_mut(run.max(1));
         let keys = self.keys.chunks_exact_mut(run.max(1));
-        let before = self.before.scale.iter().zip(&self.before.offset);
         let after = self.after.scale.iter().zip(&self.after.offset);
-        for ((units, keys), (before, after)) in units.zip(keys).zip(before.zip(after)) {
+        for (index, ((units, keys), after)) in units.zip(keys).zip(after).enumerate() {
             let octave = octave(*after.0).saturating_sub(self.octaves).min(7) as u8 * 8;
             let part = Part {
-                before: (*before.0, *before.1),
                 after: (*after.0, *after.1),
                 range,
                 zero,
                 flip,
                 octave,
             };
-            // Most parts have one of these lengths, and are faster for it.
-            match run {
-                32 => part.predict::<32>(units, keys),
-                16 => part.predict::<16>(units, keys),
-                _ => part.predict::<1>(units, keys),
+            match self.from {
+                From::Base(before) => {
+                    let scale = before.scale.get(index).copied().unwrap_or(0.0);
+                    let offset = before.offset.get(index).copied().unwrap_or(0.0);
+                    part.of_base((scale, offset), units, keys);
+                }
+                From::Values(values) => {
+                    let values = values.get(index * run..).unwrap_or_default();
+                    part.of_values(values, units, keys);
+                }
             }
         }
     }
@@ -169,7 +184,6 @@ pub(super) fn bits(field: &Field) -> u8 {
 
 /// Numbers with one scale.
 struct Part {
-    before: (f32, f32),
     after: (f32, f32),
     range: (f32, f32),
     zero: i16,
@@ -180,34 +194,58 @@ struct Part {
 
 impl Part {
     #[inline(always)]
-    fn predict<const RUN: usize>(&self, units: &mut [u8], keys: &mut [u8]) {
+    fn of_base(&self, before: (f32, f32), units: &mut [u8], keys: &mut [u8]) {
+        // Most parts have one of these lengths, and are faster for it.
+        match units.len() {
+            32 => self.of_runs::<32>(before, units, keys),
+            16 => self.of_runs::<16>(before, units, keys),
+            _ => self.of_runs::<1>(before, units, keys),
+        }
+    }
+
+    #[inline(always)]
+    fn of_runs<const RUN: usize>(&self, before: (f32, f32), units: &mut [u8], keys: &mut [u8]) {
         let runs = units.as_chunks_mut::<RUN>().0.iter_mut();
         for (units, keys) in runs.zip(keys.as_chunks_mut::<RUN>().0) {
             for (unit, key) in units.iter_mut().zip(keys) {
                 let number = f32::from(i16::from(*unit ^ self.flip) - self.zero);
-                let value = number * self.before.0 + self.before.1;
-                let exact = (value - self.after.1) / self.after.0;
-                // What is no number becomes the lowest one, and no zero is negative.
-                let exact = if exact > self.range.0 {
-                    exact
-                } else {
-                    self.range.0
-                };
-                let exact = if exact < self.range.1 {
-                    exact
-                } else {
-                    self.range.1
-                } + 0.0;
-                // The lowest bits of this sum are the nearest integer, ties to even.
-                let sum = exact + ROUND;
-                let beside = exact - (sum - ROUND);
-                let predicted = (sum.to_bits() as u8).wrapping_add(self.zero as u8) ^ self.flip;
-                let negative = ((beside.to_bits() as i32) >> 31) as u8;
-                *unit = (predicted ^ negative).wrapping_sub(negative);
-                let near = (beside.abs() * 16.0 + ROUND).to_bits() as u8;
-                *key = negative & FLIP | self.octave | near.min(7);
+                (*unit, *key) = self.predict(number * before.0 + before.1);
             }
         }
+    }
+
+    #[inline(always)]
+    fn of_values(&self, values: &[f32], units: &mut [u8], keys: &mut [u8]) {
+        for ((unit, key), value) in units.iter_mut().zip(keys).zip(values) {
+            (*unit, *key) = self.predict(*value);
+        }
+    }
+
+    /// The number that a value should be, or its negative, and its key.
+    #[inline(always)]
+    fn predict(&self, value: f32) -> (u8, u8) {
+        let exact = (value - self.after.1) / self.after.0;
+        // What is no number becomes the lowest one, and no zero is negative.
+        let exact = if exact > self.range.0 {
+            exact
+        } else {
+            self.range.0
+        };
+        let exact = if exact < self.range.1 {
+            exact
+        } else {
+            self.range.1
+        } + 0.0;
+        // The lowest bits of this sum are the nearest integer, ties to even.
+        let sum = exact + ROUND;
+        let beside = exact - (sum - ROUND);
+        let predicted = (sum.to_bits() as u8).wrapping_add(self.zero as u8) ^ self.flip;
+        let negative = ((beside.to_bits() as i32) >> 31) as u8;
+        let near = (beside.abs() * 16.0 + ROUND).to_bits() as u8;
+        (
+            (predicted ^ negative).wrapping_sub(negative),
+            negative & FLIP | self.octave | near.min(7),
+        )
     }
 }
 

@@ -9,9 +9,9 @@ use crate::base::id::CHUNK;
 use crate::store::codec::Encoder;
 use crate::store::codec::measure::quantised::quantised;
 
-fn encoded(raw: &[u8], fields: &Fields, offset: u64, base: Option<&[u8]>) -> Vec<u8> {
+fn encoded(raw: &[u8], fields: &Fields, offset: u64, under: Under<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(raw, fields, offset, base, &mut Encoder::new(), &mut out);
+    encode(raw, fields, offset, under, &mut Encoder::new(), &mut out);
     out
 }
 
@@ -28,14 +28,33 @@ fn decoded(payload: &[u8], tables: &[u8], base: &[u8], len: usize) -> Result<Vec
 
 /// The size as stored, once it was proved that `raw` comes back.
 fn comes_back(raw: &[u8], fields: &Fields, offset: u64, base: Option<&[u8]>) -> usize {
-    let payload = encoded(raw, fields, offset, base);
-    assert_eq!(is_based(&payload), base.is_some());
-    let back = decoded(
-        &payload,
-        &tables(fields),
-        base.unwrap_or_default(),
-        raw.len(),
-    );
+    comes_back_under(
+        raw,
+        fields,
+        offset,
+        base.map_or(Under::Nothing, Under::Blocks),
+    )
+}
+
+fn comes_back_under(raw: &[u8], fields: &Fields, offset: u64, under: Under<'_>) -> usize {
+    let payload = encoded(raw, fields, offset, under);
+    let (base, wanted) = match under {
+        Under::Nothing => ([].as_slice(), raw.len()),
+        Under::Blocks(base) => (base, raw.len()),
+        Under::Floats(format, base) => {
+            let each = values_of(fields) * format.width();
+            let head = (fields.bytes - (offset % u64::from(fields.bytes)) as u16) % fields.bytes;
+            let whole = raw.len().saturating_sub(usize::from(head)) / usize::from(fields.bytes);
+            if let Some(floats) = Floats::of(format, fields) {
+                let len = floats.len(offset, raw.len() as u64);
+                assert_eq!(len, (whole * each) as u64);
+            }
+            (base, whole * each)
+        }
+    };
+    assert_eq!(is_based(&payload), !matches!(under, Under::Nothing));
+    assert_eq!(Blocks.base_len(&payload, raw.len()), Ok(wanted));
+    let back = decoded(&payload, &tables(fields), base, raw.len());
     let back = back.map(|back| back == raw);
     assert_eq!(back, Ok(true), "{fields:?} {offset} {}", raw.len());
     payload.len()
@@ -147,6 +166,45 @@ fn a_fine_tune_costs_less_than_its_bits_and_less_than_its_xor() {
 }
 
 #[test]
+fn what_is_quantised_of_stored_floats_costs_next_to_nothing() {
+    let (floats, _) = tuned(1 << 17);
+    for format in [Format::Bf16, Format::F16, Format::F32] {
+        let mut bytes = vec![0; floats.len() / 4 * format.width()];
+        let wide: Vec<u32> = floats
+            .as_chunks()
+            .0
+            .iter()
+            .map(|x| u32::from_le_bytes(*x))
+            .collect();
+        format.narrow(&wide, 1.0, &mut bytes);
+        let mut back = vec![0; wide.len()];
+        format.widen(&bytes, &mut back);
+        let rounded: Vec<u8> = back.into_iter().flat_map(u32::to_le_bytes).collect();
+        for (quant, thousandths) in [
+            (Quant::Q8_0, 3),
+            (Quant::Q4_0, 8),
+            (Quant::Q4K, 105),
+            (Quant::Q6K, 85),
+        ] {
+            let new = quantised(quant, &rounded);
+            let size = comes_back_under(&new, &quant.fields(), 0, Under::Floats(format, &bytes));
+            let size = size * 1000 / new.len();
+            assert!(
+                size <= thousandths,
+                "{} of {format:?}: {size}",
+                quant.name()
+            );
+            // Of other floats it costs more, and comes back.
+            let fields = quant.fields();
+            let phase = new.len() as u64 * 7 + 1;
+            for floats in [&bytes[..bytes.len() / 2 + 1], &[], &rounded[13..]] {
+                comes_back_under(&new, &fields, phase, Under::Floats(format, floats));
+            }
+        }
+    }
+}
+
+#[test]
 fn chunks_do_not_begin_where_blocks_do() {
     let (base, new) = tuned(1 << 18);
     let (base, new) = (quantised(Quant::Q4K, &base), quantised(Quant::Q4K, &new));
@@ -225,6 +283,19 @@ fn fields_that_lose_a_bit_are_refused() {
         fields.fields[at].scales = scales;
         assert!(!is_sound(&fields), "{at}");
     }
+    let bits = Slice {
+        bits: 1,
+        steps: 8,
+        run: 9,
+        ..PLAIN
+    };
+    assert!(!is_sound(&one(9, 72, vec![bits])), "too many numbers");
+    let pairs = Slice {
+        bits: 2,
+        steps: 4,
+        ..bits
+    };
+    assert!(is_sound(&one(9, 36, vec![pairs])));
     let bytes = tables(&good);
     for at in 0..bytes.len() {
         assert!(read_tables(&bytes[..at]).is_err());
@@ -236,7 +307,7 @@ fn fields_that_lose_a_bit_are_refused() {
 fn any_fields() -> impl Strategy<Value = Fields> {
     let field = (
         1u16..40,
-        prop::sample::select(vec![1u8, 2, 4, 8]),
+        prop::sample::select(vec![2u8, 4, 8]),
         any::<u8>(),
         0..4u8,
     );
@@ -260,7 +331,7 @@ fn any_fields() -> impl Strategy<Value = Fields> {
             };
             byte += run;
             let count = slice.units() / kind.width();
-            let fits = |other: &Field| count.is_multiple_of(usize::from(other.count));
+            let fits = |other: &Field| other.count == 1 && count > 0;
             let others = fields.iter().enumerate().filter(|(_, other)| fits(other));
             let others: Vec<u8> = others.map(|(at, _)| at as u8).collect();
             let scaled = !kind.is_float() && !others.is_empty();
@@ -308,6 +379,9 @@ proptest! {
         comes_back(&new, &fields, u64::from(offset), None);
         comes_back(&new, &fields, u64::from(offset), Some(&base));
         comes_back(&new, &fields, u64::from(offset), Some(&base[base.len() / 2..]));
+        for format in [Format::Bf16, Format::F16, Format::F32] {
+            comes_back_under(&new, &fields, u64::from(offset), Under::Floats(format, &base));
+        }
     }
 
     #[test]
@@ -332,7 +406,7 @@ proptest! {
         let base = random.bytes(40 * usize::from(fields.bytes));
         let mut new = base.clone();
         new.iter_mut().step_by(17).for_each(|byte| *byte ^= 3);
-        let (mut tables, mut payload) = (tables(&fields), encoded(&new, &fields, 3, Some(&base)));
+        let (mut tables, mut payload) = (tables(&fields), encoded(&new, &fields, 3, Under::Blocks(&base)));
         for (at, value) in flips {
             let place = if of_tables { &mut tables } else { &mut payload };
             let at = at.index(place.len());

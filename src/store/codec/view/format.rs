@@ -34,7 +34,7 @@ impl Format {
     }
 
     /// Its number in stored bytes.
-    pub(super) fn code(self) -> u8 {
+    pub(in crate::store::codec) fn code(self) -> u8 {
         match self {
             Self::Bf16 => 1,
             Self::F16 => 2,
@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    pub(super) fn by_code(code: u8) -> Option<Self> {
+    pub(in crate::store::codec) fn by_code(code: u8) -> Option<Self> {
         let all = [Self::Bf16, Self::F16, Self::F32, Self::I8];
         all.into_iter().find(|format| format.code() == code)
     }
