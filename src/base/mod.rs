@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod dtype;
+pub mod fields;
 pub mod fs;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -25,6 +26,7 @@ pub mod text;
 pub mod walk;
 
 pub use dtype::Dtype;
+pub use fields::Fields;
 pub use fs::Fs;
 pub use id::ObjectId;
 pub use kind::{Failure, Kind};

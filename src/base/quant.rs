@@ -1,5 +1,7 @@
 //! Numbers that are quantised in blocks, as ggml defines them (<https://github.com/ggml-org/ggml>).
 
+mod fields;
+
 /// So many elements in a row, and the bytes that they share: the unit that repeats in the bytes of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {

@@ -11,7 +11,7 @@ use super::workspace::Workspace;
 use crate::base::fs::FsError;
 use crate::base::progress::Unit;
 use crate::base::source::FileSource;
-use crate::base::{Dtype, Kind, ObjectId, Progress, ReadAt, RepoPath};
+use crate::base::{Dtype, Fields, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::format::Gather;
 use crate::model::{How, Manifest, Scanned, Segment, Tiling, scan, tile_as};
 use crate::store::{Element, Format, Numbers, PutItem, Span, StoreError, Writer, hash_all};
@@ -300,6 +300,7 @@ pub fn put(
                     .dtype
                     .as_ref()
                     .and_then(|dtype| numbers(dtype, &span.shape)),
+                fields: span.dtype.as_ref().and_then(fields),
             }
         })
         .collect();
@@ -324,6 +325,7 @@ pub fn put_bytes(writer: &mut Writer, bytes: Vec<u8>) -> Result<ObjectId> {
         expect: None,
         bases: Vec::new(),
         numbers: None,
+        fields: None,
     };
     let put = writer.put_all(&[item], &crate::base::progress::Silent)?;
     Ok(put
@@ -408,6 +410,14 @@ pub(in crate::ops) fn numbers(dtype: &Dtype, shape: &[u64]) -> Option<Numbers> {
         [_, rest @ ..] => rest.iter().try_fold(1u64, |a, b| a.checked_mul(*b))?,
     };
     Some(Numbers { format, columns })
+}
+
+/// What a tensor's blocks are made of, where it is quantised.
+pub(in crate::ops) fn fields(dtype: &Dtype) -> Option<Fields> {
+    match dtype {
+        Dtype::Quant(quant) => Some(quant.fields()),
+        _ => None,
+    }
 }
 
 /// How the store reads a tensor's bytes: by the width of what repeats in them.

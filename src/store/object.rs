@@ -12,7 +12,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::base::id::{CHUNK, chunk_value};
-use crate::base::{ObjectId, ReadAt};
+use crate::base::{Fields, ObjectId, ReadAt};
 
 use super::codec::{self, CodecError, Decoder, Stored};
 use super::error::{Flaw, Result, StoreError};
@@ -172,6 +172,11 @@ impl Object {
     /// What its bytes were stored as.
     pub fn element(&self) -> Element {
         self.record.element
+    }
+
+    /// What its blocks are made of, where it was stored as blocks.
+    pub fn fields(&self) -> Option<Fields> {
+        codec::fields_of(self.record.element, &self.record.tables)
     }
 
     /// The number of chunks of 1 MiB.

@@ -390,21 +390,19 @@ impl Worker<'_> {
     }
 
     fn encode(&mut self, item: usize, index: u64) -> Coded {
-        let element = self.items[item].element.storable();
         let offset = index * CHUNK as u64;
         let plan = self.read_base(item, offset);
         let against = plan.as_ref().map(|plan| Against {
             base: &self.base,
-            view: plan.view(),
-            offset,
+            look: plan.look(),
         });
         let mut payload = match self.spare.capacity() {
             0 => self.spares.try_recv().unwrap_or_default(),
             _ => std::mem::take(&mut self.spare),
         };
-        let codec = self
-            .encoder
-            .encode(&self.raw, element, against, &mut payload);
+        let chunk = self.items[item].chunk(&self.raw, offset);
+        let codec = self.encoder.encode(&chunk, against, &mut payload);
+        let based = needs_base(codec, &payload);
         if codec == RAW {
             std::mem::swap(&mut payload, &mut self.raw);
         }
@@ -415,9 +413,7 @@ impl Worker<'_> {
         }
         Coded {
             codec,
-            base_offset: plan
-                .filter(|_| needs_base(codec))
-                .map(|plan| plan.base_offset(offset)),
+            base_offset: plan.filter(|_| based).map(|plan| plan.base_offset(offset)),
             checksum: checksum(&payload),
             payload,
         }

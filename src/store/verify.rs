@@ -383,6 +383,7 @@ mod tests {
             expect: None,
             bases: Vec::new(),
             numbers: None,
+            fields: None,
         };
         writer.put_all(&[item], &Silent).expect("put");
         let pack = writer.finish().expect("published").packs[0];

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::base::fs::Fs;
 use crate::base::id::CHUNK;
 use crate::base::progress::Unit;
-use crate::base::{ObjectId, Progress, ReadAt};
+use crate::base::{Fields, ObjectId, Progress, ReadAt};
 
+use super::codec::Chunk;
 use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::hold::Hold;
@@ -40,6 +41,8 @@ pub struct PutItem<'a> {
     pub bases: Vec<Candidate>,
     /// What is known of its numbers, so that they can be computed from others.
     pub numbers: Option<Numbers>,
+    /// What the blocks are made of, where its bytes are blocks of quantised numbers. The first begins at the first byte.
+    pub fields: Option<Fields>,
 }
 
 /// An object that is likely to be similar to an item.
@@ -67,6 +70,16 @@ impl PutItem<'_> {
             source: self.source,
             offset: self.offset,
             len: self.len,
+        }
+    }
+
+    /// Its bytes from `offset` on, as what they are.
+    pub(super) fn chunk<'a>(&'a self, raw: &'a [u8], offset: u64) -> Chunk<'a> {
+        Chunk {
+            raw,
+            element: self.element.storable(),
+            fields: self.fields.as_ref(),
+            offset,
         }
     }
 }

@@ -84,6 +84,7 @@ fn fill(store: &Path, count: u64) {
             expect: None,
             bases: Vec::new(),
             numbers: None,
+            fields: None,
         })
         .collect();
     let store = Store::open(Fs::new(), store).expect("a store");

@@ -68,6 +68,68 @@ fn every_version_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn a_fine_tune_costs_a_fraction_and_comes_back_byte_for_byte() {
+    let sandbox = Sandbox::repo();
+    sandbox.mvc(&["init"]).ok();
+    sandbox.mvc(&["track", "*.gguf"]).ok();
+    let mut stored = Vec::new();
+    for (tag, name) in [("v1", "before.gguf"), ("v2", "after.gguf")] {
+        sandbox.write("model.gguf", fixture(name));
+        let before = sandbox.bytes_below(".git/mvc/packs");
+        commit(&sandbox, tag);
+        stored.push(sandbox.bytes_below(".git/mvc/packs") - before);
+    }
+    let len = fixture("after.gguf").len() as u64;
+    assert!(stored[1] * 4 < len, "{stored:?} of {len}");
+    for (tag, name) in [("v1", "before.gguf"), ("v2", "after.gguf")] {
+        sandbox.mvc(&["checkout", tag]).ok();
+        assert!(sandbox.read("model.gguf") == fixture(name), "{tag}");
+    }
+    sandbox.mvc(&["verify", "--all"]).ok();
+}
+
+#[test]
+fn an_export_of_stored_floats_costs_no_numbers() {
+    let file = fixture("after.gguf");
+    let stored = [false, true].map(|with_floats| {
+        let sandbox = Sandbox::repo();
+        sandbox.mvc(&["init"]).ok();
+        sandbox.mvc(&["track", "*.gguf", "*.safetensors"]).ok();
+        let name = if with_floats { "blk.0.Q8_0" } else { "another" };
+        let floats = Weights::seeded(1).raw(name, "F32", &[48, 256], values(&file));
+        sandbox.write("model.safetensors", floats.bytes());
+        commit(&sandbox, "floats");
+        let before = sandbox.bytes_below(".git/mvc/packs");
+        sandbox.write("model.gguf", &file);
+        commit(&sandbox, "export");
+        sandbox.mvc(&["checkout", "floats"]).ok();
+        sandbox.mvc(&["checkout", "export"]).ok();
+        assert!(sandbox.read("model.gguf") == file);
+        sandbox.bytes_below(".git/mvc/packs") - before
+    });
+    // Most of what its tensor of that name takes otherwise.
+    let bytes = 48 * 8 * 34;
+    assert!(
+        stored[1] + bytes * 8 / 10 < stored[0],
+        "{stored:?} of {bytes}"
+    );
+}
+
+/// What the blocks of the fixture's tensor of type Q8_0 stand for, as F32.
+fn values(file: &[u8]) -> Vec<u8> {
+    // It is the first tensor, at the end of the header.
+    let all = 48 * 8 * (34 + 18 + 24) + 48 * (144 + 210);
+    let blocks = &file[file.len() - all..][..48 * 8 * 34];
+    let values = blocks.chunks(34).flat_map(|block| {
+        let half = u16::from_le_bytes([block[0], block[1]]);
+        let exponent = i32::from(half >> 10 & 31) - 25;
+        let scale = f32::from(half & 0x3ff | 0x400) * 2f32.powi(exponent);
+        block[2..].iter().map(move |q| scale * f32::from(*q as i8))
+    });
+    values.flat_map(f32::to_le_bytes).collect()
+}
+
+#[test]
 fn two_versions_are_told_apart_by_tensor() {
     let (sandbox, _) = versions();
     let shown = str![[r#"

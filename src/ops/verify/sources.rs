@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::needs::Needs;
 use crate::base::source::FileSource;
-use crate::base::{Dtype, Failure, Kind, ObjectId, Progress, ReadAt, RepoPath};
+use crate::base::{Dtype, Failure, Fields, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::{How, scan};
 use crate::ops::error::Result;
 use crate::ops::weights;
@@ -34,7 +34,7 @@ pub(super) fn store_again(
     let trash = ws.store().in_trash_good(&ids, progress)?;
     let items: Vec<_> = trash
         .iter()
-        .map(|object| item(object, 0, object.len(), object.element()))
+        .map(|object| item(object, 0, object.len(), object.element(), object.fields()))
         .collect();
     for id in put(ws, lost, &items, progress)? {
         found.insert(id, "the trash".to_owned());
@@ -155,13 +155,23 @@ fn of_file(
     let mut taken = BTreeSet::new();
     for (id, ((offset, len), dtype)) in ids.into_iter().zip(runs) {
         if left.contains(&id) && taken.insert(id) {
-            items.push(item(file, *offset, *len, weights::element(dtype.as_ref())));
+            let (element, fields) = (
+                weights::element(dtype.as_ref()),
+                dtype.as_ref().and_then(weights::fields),
+            );
+            items.push(item(file, *offset, *len, element, fields));
         }
     }
     put(ws, left, &items, progress)
 }
 
-fn item(source: &dyn ReadAt, offset: u64, len: u64, element: Element) -> PutItem<'_> {
+fn item(
+    source: &dyn ReadAt,
+    offset: u64,
+    len: u64,
+    element: Element,
+    fields: Option<Fields>,
+) -> PutItem<'_> {
     PutItem {
         source,
         offset,
@@ -172,6 +182,7 @@ fn item(source: &dyn ReadAt, offset: u64, len: u64, element: Element) -> PutItem
         // and gone with the damaged pack.
         bases: Vec::new(),
         numbers: None,
+        fields,
     }
 }
 

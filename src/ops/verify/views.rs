@@ -168,6 +168,7 @@ mod tests {
             expect: None,
             bases: Vec::new(),
             numbers: None,
+            fields: None,
         };
         writer.put_all(&[item], &Silent).expect("put");
         writer.finish().expect("published");

@@ -20,7 +20,7 @@ mod token;
 use super::{Codec, CodecError, Decoder, Element, Encoder, Stored};
 
 pub(super) use decode::Decoding;
-pub(super) use encode::Encoding;
+pub(super) use encode::{Encoding, Symbols};
 pub(super) use table::{Slots, Table};
 
 pub(super) const ID: u8 = 4;
@@ -37,11 +37,39 @@ pub(super) fn encode(
     out: &mut Vec<u8>,
 ) {
     match width {
-        1 => encode::encode::<u8>(raw, base, float, tools, out),
-        2 => encode::encode::<u16>(raw, base, float, tools, out),
-        4 => encode::encode::<u32>(raw, base, float, tools, out),
-        _ => encode::encode::<u64>(raw, base, float, tools, out),
+        1 => encode::encode::<u8>(raw, base, float, None, tools, out),
+        2 => encode::encode::<u16>(raw, base, float, None, tools, out),
+        4 => encode::encode::<u32>(raw, base, float, None, tools, out),
+        _ => encode::encode::<u64>(raw, base, float, None, tools, out),
     }
+}
+
+/// [`encode`] for integers of a few bits, a byte each.
+pub(super) fn encode_symbols(
+    raw: &[u8],
+    base: &[u8],
+    symbols: Symbols<'_>,
+    tools: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
+    encode::encode::<u8>(raw, base, false, Some(symbols), tools, out);
+}
+
+/// The reverse of [`encode_symbols`] with keys.
+pub(super) fn decode_keyed(
+    payload: &[u8],
+    base: &[u8],
+    keys: &[u8],
+    tools: &mut Decoder,
+    out: &mut [u8],
+) -> Result<(), CodecError> {
+    let chunk = Stored {
+        payload,
+        element: Element::number(1, false),
+        tables: &[],
+        base,
+    };
+    decode::decode::<u8>(&chunk, false, Some(keys), tools, out)
 }
 
 impl Codec for Delta {
@@ -60,10 +88,18 @@ impl Codec for Delta {
         out: &mut [u8],
     ) -> Result<(), CodecError> {
         match chunk.element {
-            Element::Number { width: 1, float } => decode::decode::<u8>(chunk, float, tools, out),
-            Element::Number { width: 2, float } => decode::decode::<u16>(chunk, float, tools, out),
-            Element::Number { width: 4, float } => decode::decode::<u32>(chunk, float, tools, out),
-            Element::Number { width: 8, float } => decode::decode::<u64>(chunk, float, tools, out),
+            Element::Number { width: 1, float } => {
+                decode::decode::<u8>(chunk, float, None, tools, out)
+            }
+            Element::Number { width: 2, float } => {
+                decode::decode::<u16>(chunk, float, None, tools, out)
+            }
+            Element::Number { width: 4, float } => {
+                decode::decode::<u32>(chunk, float, None, tools, out)
+            }
+            Element::Number { width: 8, float } => {
+                decode::decode::<u64>(chunk, float, None, tools, out)
+            }
             _ => Err(CodecError::Malformed("a delta of what has no elements")),
         }
     }

@@ -8,12 +8,15 @@
 
 #![expect(clippy::print_stdout, reason = "it reports to whoever runs it")]
 
+mod blocks;
 mod peers;
+pub(in crate::store) mod quantised;
 mod weights;
 
 use std::time::Instant;
 
 use super::*;
+use crate::base::Quant;
 use crate::base::id::CHUNK;
 use weights::{bf16, decay, f16, fp8, large_matrix, made_up, minilm, prune, wide};
 
@@ -83,6 +86,12 @@ fn codecs_in_figures() {
     report("F64 fine-tune, encoder", 8, || map(only("encoder"), wide));
     for depth in [1, 8] {
         report_chain("BF16 fine-tune, whole", depth, || map(pairs.clone(), bf16));
+    }
+
+    for quant in [Quant::Q8_0, Quant::Q4_0, Quant::Q4K, Quant::Q6K] {
+        // Vectors and small tensors stay floats.
+        let large = pairs.iter().filter(|pair| pair.new.len() >= 1 << 17);
+        blocks::report(quant, || large.cloned().collect());
     }
 
     let tuned = |change: &dyn Fn(&Pair) -> Vec<u8>| -> Vec<Pair> {
@@ -233,21 +242,26 @@ fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
         chunks.extend(pieces.enumerate().map(|(index, (new, base))| {
             let against = Against {
                 base,
-                view: views[at].as_ref(),
+                look: views[at].as_ref().map_or(Look::Same, Look::View),
+            };
+            let chunk = Chunk {
+                raw: new,
+                element,
+                fields: None,
                 offset: (index * CHUNK) as u64,
             };
-            (new, against, tables[at].as_slice())
+            (chunk, against, tables[at].as_slice())
         }));
     }
     let mut stored = vec![(0, Vec::new()); chunks.len()];
     let encoding = best(|| {
-        for ((new, against, _), (codec, out)) in chunks.iter().zip(&mut stored) {
-            *codec = encoder.encode(new, element, Some(*against), out);
+        for ((chunk, against, _), (codec, out)) in chunks.iter().zip(&mut stored) {
+            *codec = encoder.encode(chunk, Some(*against), out);
         }
     });
     let mut room = vec![0; CHUNK];
     let mut decode = |at: usize| {
-        let (new, against, tables) = chunks[at];
+        let (Chunk { raw: new, .. }, against, tables) = chunks[at];
         let (codec, out) = &stored[at];
         let chunk = Stored {
             payload: if *codec == RAW { new } else { out },

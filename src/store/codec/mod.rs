@@ -9,6 +9,7 @@
 mod block;
 mod constant;
 mod delta;
+mod fields;
 mod frame;
 mod machine;
 mod planes;
@@ -21,6 +22,7 @@ mod xor;
 mod zstd;
 
 use super::Element;
+use crate::base::Fields;
 use frame::{Compressor, Decompressor};
 
 /// All codecs of this build.
@@ -31,6 +33,7 @@ static CODECS: &[&dyn Codec] = &[
     &planes::Planes,
     &delta::Delta,
     &view::Views,
+    &fields::Blocks,
     #[cfg(test)]
     &xor::Xor,
 ];
@@ -98,6 +101,7 @@ pub(super) struct Decoder {
     frames: Decompressor,
     delta: delta::Decoding,
     view: view::Viewing,
+    fields: fields::Fielding,
     scratch: Vec<u8>,
 }
 
@@ -107,6 +111,7 @@ impl Decoder {
             frames: Decompressor::new(),
             delta: delta::Decoding::new(),
             view: view::Viewing::default(),
+            fields: fields::Fielding::default(),
             scratch: Vec::new(),
         }
     }
@@ -129,6 +134,7 @@ pub(super) struct Encoder {
     frames: Compressor,
     delta: delta::Encoding,
     view: view::Viewing,
+    fields: fields::Fielding,
     scratch: Vec<u8>,
     /// The stored bytes of a second codec.
     other: Vec<u8>,
@@ -142,47 +148,33 @@ impl Encoder {
             frames: Compressor::new(),
             delta: delta::Encoding::new(),
             view: view::Viewing::default(),
+            fields: fields::Fielding::default(),
             scratch: Vec::new(),
             other: Vec::new(),
             trial: Vec::new(),
         }
     }
 
-    /// Writes `raw` into `out`, which is cleared, in the codec whose number is returned. For codec
-    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing. Whether what they may be coded
+    /// Writes a chunk into `out`, which is cleared, in the codec whose number is returned. For codec
+    /// [`raw::ID`] the stored bytes are the raw ones and `out` means nothing. Whether what it may be coded
     /// `against` is needed to decode, [`needs_base`] says.
     pub(super) fn encode(
         &mut self,
-        raw: &[u8],
-        element: Element,
+        chunk: &Chunk<'_>,
         against: Option<Against<'_>>,
         out: &mut Vec<u8>,
     ) -> u8 {
         out.clear();
-        if constant::encode(raw, element, out) {
+        let raw = chunk.raw;
+        if constant::encode(raw, chunk.element, out) {
             return constant::ID;
         }
-        let mut codec = match (element, against) {
-            (Element::Number { width, float }, Some(against)) => {
-                let Against { base, view, offset } = against;
-                match view {
-                    Some(view) => {
-                        view::encode(raw, base, view, offset, self, out);
-                        view::ID
-                    }
-                    None => {
-                        delta::encode(raw, base, width, float, self, out);
-                        delta::ID
-                    }
-                }
-            }
-            _ => self.alone(raw, element, out),
-        };
+        let mut codec = self.based(chunk, against, out);
         // Numbers that have nothing to do with their base are shorter without it.
-        if needs_base(codec) && out.len() * 4 > raw.len() {
+        if needs_base(codec, out) && out.len() * 4 > raw.len() {
             let mut other = std::mem::take(&mut self.other);
             other.clear();
-            let alone = self.alone(raw, element, &mut other);
+            let alone = self.alone(chunk, &mut other);
             if other.len() < out.len() {
                 codec = alone;
                 std::mem::swap(&mut other, out);
@@ -196,15 +188,55 @@ impl Encoder {
         codec
     }
 
-    /// Appends `raw` in the codec that suits its elements.
-    fn alone(&mut self, raw: &[u8], element: Element, out: &mut Vec<u8>) -> u8 {
-        match element {
-            Element::Number { width, float } => {
-                planes::encode(raw, width, float, self, out);
+    /// Appends a chunk as its differences to a base, or alone where there is none.
+    fn based(&mut self, chunk: &Chunk<'_>, against: Option<Against<'_>>, out: &mut Vec<u8>) -> u8 {
+        let Chunk {
+            raw,
+            element,
+            offset,
+            ..
+        } = *chunk;
+        match (element, against) {
+            (Element::Number { width, float }, Some(Against { base, look })) => {
+                match (look, chunk.blocks()) {
+                    (Look::View(view), _) => {
+                        view::encode(raw, base, view, offset, self, out);
+                        view::ID
+                    }
+                    (Look::Floats(floats), Some(fields)) => {
+                        let under = fields::Under::Floats(floats.format, base);
+                        fields::encode(raw, fields, offset, under, self, out);
+                        fields::ID
+                    }
+                    (Look::Same, Some(fields)) => {
+                        let under = fields::Under::Blocks(base);
+                        fields::encode(raw, fields, offset, under, self, out);
+                        fields::ID
+                    }
+                    (Look::Same | Look::Floats(_), None) => {
+                        delta::encode(raw, base, width, float, self, out);
+                        delta::ID
+                    }
+                }
+            }
+            _ => self.alone(chunk, out),
+        }
+    }
+
+    /// Appends a chunk in the codec that suits its elements.
+    fn alone(&mut self, chunk: &Chunk<'_>, out: &mut Vec<u8>) -> u8 {
+        match (chunk.element, chunk.blocks()) {
+            (Element::Number { .. }, Some(fields)) => {
+                let under = fields::Under::Nothing;
+                fields::encode(chunk.raw, fields, chunk.offset, under, self, out);
+                fields::ID
+            }
+            (Element::Number { width, float }, None) => {
+                planes::encode(chunk.raw, width, float, self, out);
                 planes::ID
             }
-            Element::Bytes => {
-                zstd::encode(raw, &mut self.frames, out);
+            (Element::Bytes, _) => {
+                zstd::encode(chunk.raw, &mut self.frames, out);
                 zstd::ID
             }
         }
@@ -215,16 +247,11 @@ impl Encoder {
         view::tables(view, self)
     }
 
-    /// How many bytes `raw` would be stored as.
-    pub(super) fn size(
-        &mut self,
-        raw: &[u8],
-        element: Element,
-        against: Option<Against<'_>>,
-    ) -> usize {
+    /// How many bytes a chunk would be stored as.
+    pub(super) fn size(&mut self, chunk: &Chunk<'_>, against: Option<Against<'_>>) -> usize {
         let mut out = std::mem::take(&mut self.trial);
-        let size = match self.encode(raw, element, against, &mut out) {
-            raw::ID => raw.len(),
+        let size = match self.encode(chunk, against, &mut out) {
+            raw::ID => chunk.raw.len(),
             _ => out.len(),
         };
         self.trial = out;
@@ -232,9 +259,35 @@ impl Encoder {
     }
 }
 
-/// True for the codecs that decode with a base alone.
-pub(super) fn needs_base(codec: u8) -> bool {
-    matches!(codec, delta::ID | view::ID)
+/// True for stored bytes that decode with a base alone.
+pub(super) fn needs_base(codec: u8, payload: &[u8]) -> bool {
+    matches!(codec, delta::ID | view::ID) || (codec == fields::ID && fields::is_based(payload))
+}
+
+/// A chunk to be stored.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub(super) raw: &'a [u8],
+    pub(super) element: Element,
+    /// What the blocks are made of that its bytes are.
+    pub(super) fields: Option<&'a Fields>,
+    /// Where in its object it begins.
+    pub(super) offset: u64,
+}
+
+impl<'a> Chunk<'a> {
+    /// The fields of its blocks, if it has some by which it can be taken apart.
+    fn blocks(&self) -> Option<&'a Fields> {
+        self.fields.filter(|fields| fields::is_sound(fields))
+    }
+}
+
+/// The fields of blocks that an object's shared tables say, if they do.
+pub(super) fn fields_of(element: Element, tables: &[u8]) -> Option<Fields> {
+    match element == Element::number(1, false) && !tables.is_empty() {
+        true => fields::read_tables(tables).ok(),
+        false => None,
+    }
 }
 
 /// What a chunk may be coded against.
@@ -242,17 +295,27 @@ pub(super) fn needs_base(codec: u8) -> bool {
 pub(super) struct Against<'a> {
     /// The bytes of a base that belong to it.
     pub(super) base: &'a [u8],
-    /// What is made of them; `None` for nothing.
-    pub(super) view: Option<&'a View>,
-    /// Where in its object the chunk begins.
-    pub(super) offset: u64,
+    /// What is made of them.
+    pub(super) look: Look<'a>,
 }
 
+/// What is made of a base.
+#[derive(Clone, Copy)]
+pub(super) enum Look<'a> {
+    /// Its bytes are of the same kind.
+    Same,
+    /// Numbers are computed from it.
+    View(&'a View),
+    /// It is the floats that blocks stand for.
+    Floats(Floats),
+}
+
+pub(super) use fields::{Floats, tables as field_tables};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
 pub(super) use view::{Conversion, Sample, View, factor};
 
 #[cfg(test)]
-mod measure;
+pub(super) mod measure;
 #[cfg(test)]
 mod tests;

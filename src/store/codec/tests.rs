@@ -27,11 +27,20 @@ fn decode(codec: u8, payload: &[u8], element: Element, len: usize) -> Result<Vec
     Decoder::new().decode(codec, &chunk, &mut out).map(|()| out)
 }
 
+fn chunk(raw: &[u8], element: Element) -> Chunk<'_> {
+    Chunk {
+        raw,
+        element,
+        fields: None,
+        offset: 0,
+    }
+}
+
 fn comes_back(raw: &[u8]) {
     let mut encoder = Encoder::new();
     for element in ELEMENTS {
         let mut out = Vec::new();
-        let codec = encoder.encode(raw, element, None, &mut out);
+        let codec = encoder.encode(&chunk(raw, element), None, &mut out);
         let payload = if codec == RAW { raw } else { &out };
         assert!(payload.len() <= raw.len());
         assert_eq!(
@@ -108,10 +117,16 @@ fn weights_shrink_and_constants_vanish() {
     let mut encoder = Encoder::new();
     let float = Element::number(4, true);
     let raw = weights(CHUNK / 4);
-    assert_eq!(encoder.encode(&raw, float, None, &mut out), planes::ID);
+    assert_eq!(
+        encoder.encode(&chunk(&raw, float), None, &mut out),
+        planes::ID
+    );
     assert!(out.len() < raw.len() * 86 / 100, "{}", out.len());
     let zeros = vec![0; CHUNK];
-    assert_eq!(encoder.encode(&zeros, float, None, &mut out), constant::ID);
+    assert_eq!(
+        encoder.encode(&chunk(&zeros, float), None, &mut out),
+        constant::ID
+    );
     assert_eq!(out.len(), 4);
 }
 

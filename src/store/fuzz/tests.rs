@@ -4,7 +4,7 @@ use super::*;
 use crate::base::Fs;
 use crate::base::fuzz::check::{Seed, check};
 use crate::base::progress::Silent;
-use crate::store::codec::{Against, Conversion, Encoder, Format, Sample, View};
+use crate::store::codec::{Against, Chunk, Conversion, Encoder, Format, Look, Sample, View};
 use crate::store::{Candidate, PutItem, Store};
 
 fn target(name: &str) -> &'static Target {
@@ -61,6 +61,7 @@ fn files(ending: &str) -> Vec<Vec<u8>> {
                 expect: None,
                 bases: vec![candidate],
                 numbers: None,
+                fields: None,
             });
         }
         let mut writer = store.writer().expect("started");
@@ -150,7 +151,13 @@ fn encoded(id: u8, element: u8, raw: &[u8], against: Option<Against<'_>>) -> Vec
         .expect("whole")
         .element;
     let mut out = Vec::new();
-    let found = Encoder::new().encode(raw, kind, against, &mut out);
+    let chunk = Chunk {
+        raw,
+        element: kind,
+        fields: None,
+        offset: 0,
+    };
+    let found = Encoder::new().encode(&chunk, against, &mut out);
     assert_eq!(codec::name(found), codec::name(id), "of element {element}");
     out
 }
@@ -223,8 +230,7 @@ fn deltas_of_chunks() {
     let chunk = |element, raw: &[u8], base: &[u8]| {
         let against = Against {
             base,
-            view: None,
-            offset: 0,
+            look: Look::Same,
         };
         around(
             element,
@@ -263,8 +269,7 @@ fn views_of_chunks() {
         });
         let against = Against {
             base,
-            view: Some(&view),
-            offset: 0,
+            look: Look::View(&view),
         };
         around(
             element,
@@ -311,10 +316,15 @@ fn low_rank() -> Vec<u8> {
     let mut payload = Vec::new();
     let against = Against {
         base,
-        view: Some(&view),
+        look: Look::View(&view),
+    };
+    let chunk = Chunk {
+        raw,
+        element: Element::number(4, true),
+        fields: None,
         offset: 4 * 40,
     };
-    let id = encoder.encode(raw, Element::number(4, true), Some(against), &mut payload);
+    let id = encoder.encode(&chunk, Some(against), &mut payload);
     assert_eq!(id, 5);
     around(F32, raw.len(), &encoder.tables(&view), base, &payload)
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::ObjectId;
 
-use super::super::codec::{Against, Conversion, Encoder, Format, Sample, View, factor};
+use super::super::codec::{
+    Against, Conversion, Encoder, Floats, Format, Look, Sample, View, factor,
+};
 use super::super::height::tallest;
 use super::super::object::{Object, Tools};
 use super::super::writer::{Candidate, Numbers, PutItem};
@@ -38,20 +40,29 @@ pub(in crate::store) enum Effort {
     Thorough,
 }
 
+/// What is made of a base's bytes.
+#[derive(Default)]
+enum Way {
+    #[default]
+    Same,
+    View(View),
+    Floats(Floats),
+}
+
 /// What an item is coded against.
 #[derive(Default)]
 pub(super) struct Plan {
     base: Option<Arc<Object>>,
-    view: Option<View>,
+    way: Way,
     /// What all chunks share.
     tables: Vec<u8>,
 }
 
 impl Plan {
-    fn against(base: &Arc<Object>, view: Option<View>) -> Self {
+    fn against(base: &Arc<Object>, way: Way) -> Self {
         Self {
             base: Some(base.clone()),
-            view,
+            way,
             tables: Vec::new(),
         }
     }
@@ -66,24 +77,30 @@ impl Plan {
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let base = self.base.as_ref()?;
-        let len = match &self.view {
-            Some(view) => view.conversion().base_len(len as u64) as usize,
-            None => len,
+        let len = match &self.way {
+            Way::View(view) => view.conversion().base_len(len as u64) as usize,
+            Way::Floats(floats) => floats.len(offset, len as u64) as usize,
+            Way::Same => len,
         };
         base.window(self.base_offset(offset), len, tools, out).ok()
     }
 
     /// Where in the base the bytes are that belong to those of the item from `offset` on.
     pub(super) fn base_offset(&self, offset: u64) -> u64 {
-        match &self.view {
-            Some(view) => view.conversion().base_len(offset),
-            None => offset,
+        match &self.way {
+            Way::View(view) => view.conversion().base_len(offset),
+            Way::Floats(floats) => floats.offset(offset),
+            Way::Same => offset,
         }
     }
 
-    /// What is made of the base's bytes; `None` for nothing.
-    pub(super) fn view(&self) -> Option<&View> {
-        self.view.as_ref()
+    /// What is made of the base's bytes.
+    pub(super) fn look(&self) -> Look<'_> {
+        match &self.way {
+            Way::Same => Look::Same,
+            Way::View(view) => Look::View(view),
+            Way::Floats(floats) => Look::Floats(*floats),
+        }
     }
 }
 
@@ -150,7 +167,7 @@ impl Planner<'_> {
             Some(better) if self.size(item, &samples, &better) < Some(size) => better,
             _ => plan,
         };
-        if let Some(view) = &plan.view {
+        if let Way::View(view) = &plan.way {
             plan.tables = self.encoder.tables(view);
         }
         plan
@@ -205,20 +222,20 @@ impl Planner<'_> {
     ) -> (Plan, usize) {
         let alone = samples
             .iter()
-            .map(|(_, new)| self.encoder.size(new, item.element, None));
+            .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
         let alone: usize = alone.sum();
         let (mut best, mut least) = (Plan::default(), alone / WORTH.1 * WORTH.0);
         let mut winner = None;
         for (version, base) in candidates {
-            for conversion in conversions(item, base.record().element) {
-                let view = match conversion {
-                    Some(conversion) => match self.fitted(base, conversion, samples) {
-                        Some(conversion) => Some(View::of(conversion)),
+            for way in ways(item, base.record().element) {
+                let way = match way {
+                    Way::View(view) => match self.fitted(base, *view.conversion(), samples) {
+                        Some(conversion) => Way::View(View::of(conversion)),
                         None => continue,
                     },
-                    None => None,
+                    Way::Same | Way::Floats(_) => way,
                 };
-                let plan = Plan::against(base, view);
+                let plan = Plan::against(base, way);
                 match self.size(item, samples, &plan) {
                     Some(size) if size < least => {
                         (best, least) = (plan, size);
@@ -247,7 +264,7 @@ impl Planner<'_> {
         if conversion.to != Format::I8 {
             return Some(conversion);
         }
-        let plan = Plan::against(base, Some(View::of(conversion)));
+        let plan = Plan::against(base, Way::View(View::of(conversion)));
         let (mut new, mut old, mut window) = (Vec::new(), Vec::new(), Vec::new());
         for (offset, bytes) in samples {
             plan.read(*offset, bytes.len(), self.tools, &mut window)?;
@@ -268,10 +285,10 @@ impl Planner<'_> {
             plan.read(*offset, new.len(), self.tools, &mut base)?;
             let against = Against {
                 base: &base,
-                view: plan.view(),
-                offset: *offset,
+                look: plan.look(),
             };
-            Some(self.encoder.size(new, item.element, Some(against)))
+            let chunk = item.chunk(new, *offset);
+            Some(self.encoder.size(&chunk, Some(against)))
         });
         sizes.sum()
     }
@@ -280,9 +297,9 @@ impl Planner<'_> {
     fn with_low_rank(&mut self, item: &PutItem<'_>, plan: &Plan) -> Option<Plan> {
         let base = plan.base.as_ref()?;
         let Numbers { format, columns } = item.numbers?;
-        let conversion = match plan.view() {
-            Some(view) => *view.conversion(),
-            None => same(format),
+        let conversion = match &plan.way {
+            Way::View(view) => *view.conversion(),
+            Way::Same | Way::Floats(_) => same(format),
         };
         if format == Format::I8 {
             return None;
@@ -297,7 +314,7 @@ impl Planner<'_> {
             sample.add(&conversion, &new, &old, offset, most);
         }
         let view = View::with_low_rank(conversion, &sample)?;
-        Some(Plan::against(base, Some(view)))
+        Some(Plan::against(base, Way::View(view)))
     }
 }
 
@@ -309,28 +326,33 @@ fn same(format: Format) -> Conversion {
     }
 }
 
-/// How an item's numbers may come from a base of such elements: `None` for just as they are.
-fn conversions(item: &PutItem<'_>, base: Element) -> Vec<Option<Conversion>> {
-    let plain = vec![None];
+/// How an item's numbers may come from a base of such elements.
+fn ways(item: &PutItem<'_>, base: Element) -> Vec<Way> {
     if base == item.element.storable() {
-        return plain;
+        return vec![Way::Same];
     }
-    let (Some(Numbers { format: to, .. }), Element::Number { width, float: true }) =
-        (item.numbers, base)
-    else {
-        return plain;
+    let from: &[Format] = match base {
+        Element::Number {
+            width: 2,
+            float: true,
+        } => &[Format::Bf16, Format::F16],
+        Element::Number {
+            width: 4,
+            float: true,
+        } => &[Format::F32],
+        _ => return vec![Way::Same],
     };
-    let from: &[Format] = match width {
-        2 => &[Format::Bf16, Format::F16],
-        4 => &[Format::F32],
-        _ => return plain,
-    };
-    from.iter()
-        .map(|from| {
-            Some(Conversion {
-                from: *from,
-                ..same(to)
-            })
-        })
-        .collect()
+    let from = from.iter().copied();
+    match (item.numbers, &item.fields) {
+        (Some(Numbers { format: to, .. }), _) => {
+            let conversion = |from| Conversion { from, ..same(to) };
+            from.map(|from| Way::View(View::of(conversion(from))))
+                .collect()
+        }
+        (None, Some(fields)) => {
+            let floats = from.filter_map(|from| Floats::of(from, fields));
+            floats.map(Way::Floats).collect()
+        }
+        (None, None) => vec![Way::Same],
+    }
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crate::base::id::{CHUNK, ChunkValue, id_of_chunks};
 use crate::base::{ObjectId, Progress};
 
+use super::super::codec::field_tables;
 use super::super::pack::Mark;
 use super::super::record::{Body, Chunk, Part, Record};
 use super::plan::Plans;
@@ -122,12 +123,13 @@ impl<'a> Sequencer<'a> {
     }
 
     fn record(&self, item: usize, id: ObjectId, len: u64, payload: u64, body: Body) -> Record {
+        let fields = self.task.items[item].fields.as_ref();
         Record {
             id,
             len,
             element: self.task.items[item].element.storable(),
             bases: Vec::new(),
-            tables: Vec::new(),
+            tables: fields.map(field_tables).unwrap_or_default(),
             payload,
             body,
             values: Vec::new(),
@@ -222,7 +224,9 @@ impl<'a> Sequencer<'a> {
     fn refer(&mut self, record: &mut Record, item: usize) {
         if let Some((base, tables)) = self.plans.end(item) {
             record.bases.push(base);
-            record.tables = tables;
+            if !tables.is_empty() {
+                record.tables = tables;
+            }
             self.base = Some(base);
         }
     }

@@ -1,6 +1,7 @@
 //! The store as a whole: what is put comes back, from any order of events and of failures.
 
 mod bases;
+mod blocks;
 mod copies;
 mod crash;
 mod damage;
@@ -83,6 +84,7 @@ fn item(bytes: &Vec<u8>, element: Element) -> PutItem<'_> {
         expect: None,
         bases: Vec::new(),
         numbers: None,
+        fields: None,
     }
 }
 

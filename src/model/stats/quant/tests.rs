@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::fields::{Field, Fields, Kind, Offset};
 use crate::base::progress::Silent;
 use crate::base::{Dtype, ReadAt};
 use crate::model::Entry;
@@ -207,4 +208,88 @@ proptest! {
             decode(quant, &bytes[..block.bytes as usize], &mut out);
         }
     }
+}
+
+/// The units of each field of a block, bit by bit.
+fn units(fields: &Fields, block: &[u8]) -> Vec<Vec<u8>> {
+    let read = |field: &Field| {
+        let mut units = vec![0u8; field.units()];
+        for slice in &field.slices {
+            let mut unit = usize::from(slice.first);
+            for turn in 0..u16::from(slice.groups) * u16::from(slice.steps) {
+                let (group, step) = (turn / u16::from(slice.steps), turn % u16::from(slice.steps));
+                for place in 0..slice.run {
+                    let byte = block[usize::from(slice.byte + group * slice.run + place)];
+                    for bit in 0..slice.bits {
+                        let from =
+                            u16::from(slice.shift) + step * u16::from(slice.bits) + u16::from(bit);
+                        units[unit] |= (byte >> from & 1) << (slice.at + bit);
+                    }
+                    unit += 1;
+                }
+            }
+        }
+        units
+    };
+    fields.fields.iter().map(read).collect()
+}
+
+/// The values of a block's last field by what its fields say.
+fn values(fields: &Fields, block: &[u8]) -> Vec<f64> {
+    let units = units(fields, block);
+    let number = |field: usize, at: usize| -> f32 {
+        let units = &units[field];
+        match fields.fields[field].kind {
+            Kind::Unsigned(zero) => f32::from(units[at]) - f32::from(zero),
+            Kind::Signed => signed(units[at]),
+            Kind::F16 => f16(units, 2 * at),
+            Kind::F32 => f32::from_le_bytes([units[0], units[1], units[2], units[3]]),
+        }
+    };
+    let last = fields.fields.len() - 1;
+    let field = &fields.fields[last];
+    let count = usize::from(field.count);
+    let product = |list: &[u8], first: f32, at: usize| {
+        list.iter().fold(first, |product, other| {
+            let other = usize::from(*other);
+            product * number(other, at * usize::from(fields.fields[other].count) / count)
+        })
+    };
+    let value = |at| {
+        let scaled = product(&field.scales, 1.0, at) * number(last, at);
+        let offset = match &field.offset {
+            Offset::None => 0.0,
+            Offset::Plus(list) => product(list, 1.0, at),
+            Offset::Minus(list) => product(list, -1.0, at),
+        };
+        f64::from(scaled + offset)
+    };
+    (0..count).map(value).collect()
+}
+
+#[test]
+fn fields_stand_for_what_blocks_are_decoded_to() {
+    let (file, quantised) = fixture("quantised.gguf");
+    let mut scaled = Vec::new();
+    for entry in &quantised {
+        let Dtype::Quant(quant) = &entry.dtype else {
+            continue;
+        };
+        let fields = quant.fields();
+        let last = fields.fields.last().expect("it has one");
+        if last.scales.is_empty() || reader(*quant).is_none() {
+            continue;
+        }
+        let block = quant.block();
+        let bytes = bytes(&file, entry);
+        let mut decoded = vec![0.0; 512];
+        assert!(decode(*quant, bytes, &mut decoded));
+        let blocks = bytes.chunks_exact(block.bytes as usize);
+        let values: Vec<f64> = blocks.flat_map(|block| values(&fields, block)).collect();
+        let near =
+            |(ours, theirs): (&f64, &f64)| (ours - theirs).abs() <= 1e-6 * theirs.abs().max(1e-3);
+        assert!(values.iter().zip(&decoded).all(near), "{}", quant.name());
+        scaled.push(quant.name());
+    }
+    assert_eq!(scaled.len(), 12, "{scaled:?}");
 }

@@ -51,7 +51,10 @@ impl Choice {
 
     pub(super) fn new<W: Word>(changes: &Changes<'_, W>, merger: &mut Merger) -> Self {
         let numbers = changes.kept.len() << changes.group;
-        let scheme = Scheme::of(W::WIDTH);
+        let scheme = match changes.symbols {
+            Some(symbols) => Scheme::of_symbols(symbols.bits),
+            None => Scheme::of(W::WIDTH),
+        };
         let alphabet = scheme
             .alphabet(W::BITS)
             .expect("the default is valid, as a test proves");
@@ -73,7 +76,10 @@ impl Choice {
             return choice;
         }
         let sample = Sampled::take(changes);
-        choice.zeros = sample.zeros();
+        if changes.symbols.is_none() {
+            // Integers of a few bits are zero by themselves, and told by their differences.
+            choice.zeros = sample.zeros();
+        }
         if let Some((scheme, alphabet)) = sample.frequent(&choice) {
             choice.head.scheme = scheme;
             choice.alphabet = alphabet;
@@ -82,6 +88,12 @@ impl Choice {
         let edges = sample.edges(&choice);
         let fine = choice.zeros != Zeros::Rare;
         choice.starts = merger.parts(&samples, |key| {
+            if changes
+                .symbols
+                .is_some_and(|symbols| symbols.keys.is_some())
+            {
+                return key;
+            }
             let edges = edges.iter().filter(|edge| **edge <= key);
             edges.fold(least::<W>(key, changes.float, fine), |least, edge| {
                 least.max(*edge)

@@ -34,10 +34,11 @@ impl Decoding {
     }
 }
 
-/// Fills `out`, whose numbers are of the type `W`.
+/// Fills `out`, whose numbers are of the type `W`; with the `keys` that it was encoded with.
 pub(super) fn decode<W: Word>(
     chunk: &Stored<'_>,
     float: bool,
+    keys: Option<&[u8]>,
     tools: &mut Decoder,
     out: &mut [u8],
 ) -> Result<(), CodecError> {
@@ -60,6 +61,7 @@ pub(super) fn decode<W: Word>(
             head: &head,
             kept: &kept,
             float,
+            keys,
         };
         changes.decode::<W>(&mut cursor, &mut tools.frames, slots, side, whole)?;
     }
@@ -75,6 +77,7 @@ struct Changes<'a> {
     head: &'a Head,
     kept: &'a [u32],
     float: bool,
+    keys: Option<&'a [u8]>,
 }
 
 impl Changes<'_> {
@@ -132,20 +135,37 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
 
     #[inline(always)]
     fn run<M: Machine>(self, machine: M) -> Self::Output {
-        let Changes { head, kept, float } = *self.changes;
+        let Changes {
+            head,
+            kept,
+            float,
+            keys,
+        } = *self.changes;
         let mut block = Block::<W>::default();
         let quads = Quads::new(self.alphabet).filter(|_| W::WIDTH == 2);
         for groups in kept.chunks(BLOCK >> head.group) {
             let len = groups.len() << head.group;
             groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
-            block.rows(len, self.intervals, float);
+            let mut own = [0; BLOCK];
+            match keys {
+                Some(keys) => groups::gather_keys(keys, groups, head.group, &mut own[..len]),
+                None => block.keys(&mut own[..len], float),
+            }
+            self.intervals.rows(&own[..len], &mut block.rows[..len]);
             self.tokens.take(
                 machine,
                 &block.rows[..len],
                 self.slots,
                 &mut block.tokens[..len],
             )?;
-            block.differences(len, machine, self.alphabet, quads.as_ref(), self.bits);
+            block.differences(
+                len,
+                machine,
+                head.scheme.direct,
+                self.alphabet,
+                quads.as_ref(),
+                self.bits,
+            );
             block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
@@ -198,14 +218,12 @@ impl<W: Word> Default for Block<W> {
 }
 
 impl<W: Word> Block<W> {
-    /// Looks up the rows of the base's numbers.
+    /// The keys of the base's numbers.
     #[inline(always)]
-    fn rows(&mut self, len: usize, intervals: &Intervals, float: bool) {
-        let mut keys = [0; BLOCK];
-        for (key, number) in keys.iter_mut().zip(&self.numbers[..len]) {
+    fn keys(&self, keys: &mut [i16], float: bool) {
+        for (key, number) in keys.iter_mut().zip(&self.numbers) {
             *key = W::key(*number, float);
         }
-        intervals.rows(&keys[..len], &mut self.rows[..len]);
     }
 
     /// Adds raw bits to tokens.
@@ -214,11 +232,20 @@ impl<W: Word> Block<W> {
         &mut self,
         len: usize,
         machine: M,
+        direct: u8,
         alphabet: &Alphabet,
         quads: Option<&Quads>,
         bits: &mut BitReader<'_>,
     ) {
         let (tokens, differences) = (&self.tokens[..len], &mut self.differences[..]);
+        let most = tokens.iter().fold(0, |most, token| most.max(*token));
+        if u32::from(most) >> direct == 0 {
+            // Each token is all of its difference.
+            for (difference, token) in differences.iter_mut().zip(tokens) {
+                *difference = W::from_u64(u64::from(*token));
+            }
+            return;
+        }
         match (W::WIDTH, quads) {
             (2, Some(quads)) if machine.deposits() => {
                 deposit_bits(tokens, machine, quads, bits, differences);
@@ -349,7 +376,7 @@ mod tests {
             block.tokens[..len].copy_from_slice(self.tokens);
             let quads = Quads::new(self.alphabet);
             let reader = &mut BitReader::new(self.bits);
-            block.differences(len, machine, self.alphabet, quads.as_ref(), reader);
+            block.differences(len, machine, 0, self.alphabet, quads.as_ref(), reader);
             block.differences[..len].to_vec()
         }
     }

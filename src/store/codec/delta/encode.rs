@@ -39,11 +39,21 @@ impl Encoding {
     }
 }
 
+/// What is known of integers of a few bits.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Symbols<'a> {
+    /// How many bits they have.
+    pub(in super::super) bits: u8,
+    /// For each, a key below 64 that says with which table it is coded; otherwise that follows from its base.
+    pub(in super::super) keys: Option<&'a [u8]>,
+}
+
 /// Appends the payload of `raw`, numbers of the type `W`, to `out`.
 pub(super) fn encode<W: Word>(
     raw: &[u8],
     base: &[u8],
     float: bool,
+    symbols: Option<Symbols<'_>>,
     tools: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
@@ -67,6 +77,7 @@ pub(super) fn encode<W: Word>(
         kept: &kept,
         group,
         float,
+        symbols,
         word: PhantomData,
     };
     let choice = Choice::new(&changes, &mut delta.merger);
@@ -121,6 +132,7 @@ pub(super) struct Changes<'a, W> {
     /// Numbers per group, as a logarithm.
     pub(super) group: u32,
     pub(super) float: bool,
+    pub(super) symbols: Option<Symbols<'a>>,
     pub(super) word: PhantomData<W>,
 }
 
@@ -162,6 +174,9 @@ impl<W: Word> Changes<'_, W> {
                 *difference = W::differ(*new, *base, false);
                 *key = W::key(*base, false);
             }),
+        }
+        if let Some(keys) = self.symbols.and_then(|symbols| symbols.keys) {
+            groups::gather_keys(keys, groups, self.group, &mut block.keys[..len]);
         }
         len
     }
@@ -212,12 +227,17 @@ impl<W: Word> Work for Tokens<'_, '_, W> {
                 tokens,
             );
             let alphabet = &choice.alphabet;
+            let none = tokens.iter().fold(0, |most, token| most.max(*token))
+                >> choice.head.scheme.direct
+                == 0;
             let values = tokens.iter().zip(differences).map(|(token, difference)| {
                 let bits = alphabet.bits[usize::from(token & 0x7f)];
                 (difference.to_u64(), u32::from(bits))
             });
             let most = len * W::WIDTH;
             match (W::BITS, &quads) {
+                // Each token is all of its difference.
+                _ if none => {}
                 // More than a writer takes at once.
                 (64, _) => bits.extend(values.flat_map(halves), most),
                 (16, Some(quads)) => {

@@ -8,6 +8,9 @@ pub(super) const SMALLEST: u32 = 5;
 /// Numbers that are coded at a time: whole groups, few enough to stay in the first-level cache.
 pub(super) const BLOCK: usize = 1024;
 
+/// The bits of a byte that are a key.
+pub(super) const KEYS: u8 = 63;
+
 /// What is written of groups without a change, and of those with one.
 pub(super) const SAME: u8 = 0;
 pub(super) const CHANGED: u8 = 1;
@@ -48,6 +51,17 @@ pub(super) fn gather<W: Word>(numbers: &[u8], groups: &[u32], log: u32, block: &
         if let Some(beyond) = places.get_mut(numbers.len()..) {
             beyond.fill(W::default());
         }
+    }
+}
+
+/// The keys of [`gather`]'s numbers.
+#[inline(always)]
+pub(super) fn gather_keys(keys: &[u8], groups: &[u32], log: u32, block: &mut [i16]) {
+    let mut bytes = [0u8; BLOCK];
+    let bytes = &mut bytes[..block.len()];
+    gather(keys, groups, log, bytes);
+    for (key, byte) in block.iter_mut().zip(bytes) {
+        *key = i16::from(*byte & KEYS);
     }
 }
 

@@ -79,6 +79,16 @@ impl Scheme {
         }
     }
 
+    /// The scheme that suits integers of so many bits: as few raw bits as can be, since they are told from values by
+    /// how often they are.
+    pub(super) fn of_symbols(bits: u8) -> Self {
+        Self {
+            direct: (bits + 1).clamp(2, 6),
+            lead: 2,
+            frequent: Vec::new(),
+        }
+    }
+
     /// How many tokens tell ranges, for numbers of `bits` bits.
     fn ranges(&self, bits: u32) -> usize {
         (1 << self.direct) + ((bits - u32::from(self.direct)) << self.lead) as usize
@@ -202,6 +212,10 @@ mod tests {
             let last = usize::from(alphabet.zero) - 1;
             let end = alphabet.least[last] + ((1u64 << alphabet.bits[last]) - 1);
             assert_eq!(end, u64::MAX >> (64 - 8 * width));
+        }
+        for bits in 0..=8 {
+            let alphabet = Scheme::of_symbols(bits).alphabet(8);
+            assert!(alphabet.is_some(), "{bits}");
         }
         assert!(
             Scheme {

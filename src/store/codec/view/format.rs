@@ -34,7 +34,7 @@ impl Format {
     }
 
     /// Its number in stored bytes.
-    pub(super) fn code(self) -> u8 {
+    pub(in crate::store::codec) fn code(self) -> u8 {
         match self {
             Self::Bf16 => 1,
             Self::F16 => 2,
@@ -43,14 +43,14 @@ impl Format {
         }
     }
 
-    pub(super) fn by_code(code: u8) -> Option<Self> {
+    pub(in crate::store::codec) fn by_code(code: u8) -> Option<Self> {
         let all = [Self::Bf16, Self::F16, Self::F32, Self::I8];
         all.into_iter().find(|format| format.code() == code)
     }
 
     /// The numbers of `bytes` as bits of F32, which is exact. An I8 is the number that it is, without its scale.
     #[inline(always)]
-    pub(super) fn widen(self, bytes: &[u8], wide: &mut [u32]) {
+    pub(in crate::store::codec) fn widen(self, bytes: &[u8], wide: &mut [u32]) {
         match self {
             Self::Bf16 => {
                 for (wide, bytes) in wide.iter_mut().zip(bytes.as_chunks().0) {
@@ -77,7 +77,7 @@ impl Format {
 
     /// Bits of F32 to the nearest number of this format, ties to even; for I8, times `factor` before.
     #[inline(always)]
-    pub(super) fn narrow(self, wide: &[u32], factor: f32, bytes: &mut [u8]) {
+    pub(in crate::store::codec) fn narrow(self, wide: &[u32], factor: f32, bytes: &mut [u8]) {
         match self {
             Self::Bf16 => {
                 for (wide, bytes) in wide.iter().zip(bytes.as_chunks_mut().0) {

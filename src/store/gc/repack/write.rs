@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress, ReadAt};
+use crate::store::codec::fields_of;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::copy::append;
 use crate::store::gc::prove::Prover;
@@ -180,6 +181,7 @@ impl<'a> Writing<'a> {
                 expect: None,
                 bases: one.choice.bases.clone(),
                 numbers: one.wanted.numbers,
+                fields: fields_of(one.object.element(), &one.object.record().tables),
             })
             .collect();
         let todo: Vec<usize> = (0..items.len()).collect();
