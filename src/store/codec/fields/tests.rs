@@ -7,6 +7,7 @@ use crate::base::Quant;
 use crate::base::fields::{Offset, Slice};
 use crate::base::id::CHUNK;
 use crate::store::codec::Encoder;
+use crate::store::codec::machine::{Plain, Work};
 use crate::store::codec::measure::quantised::quantised;
 
 fn encoded(raw: &[u8], fields: &Fields, offset: u64, under: Under<'_>) -> Vec<u8> {
@@ -200,6 +201,53 @@ fn what_is_quantised_of_stored_floats_costs_next_to_nothing() {
             for floats in [&bytes[..bytes.len() / 2 + 1], &[], &rounded[13..]] {
                 comes_back_under(&new, &fields, phase, Under::Floats(format, floats));
             }
+        }
+    }
+}
+
+#[test]
+fn vectors_predict_like_one_number_after_the_other() {
+    const BLOCKS: usize = 50;
+    let mut random = Random(3);
+    for quant in [Quant::Q8_0, Quant::Q4_1, Quant::Q3K, Quant::Q4K, Quant::Q6K] {
+        let fields = quant.fields();
+        let field = fields.fields.last().expect("it has one");
+        let mut side = || {
+            let values = fields.fields.iter().map(|field| {
+                let mut values = Vec::new();
+                let units = random.bytes(BLOCKS * field.units());
+                predict::values(field.kind, &units, &mut values);
+                values
+            });
+            let values: Vec<Vec<f32>> = values.collect();
+            let mut units = Units::default();
+            units.set(&fields, field, BLOCKS, &values);
+            units
+        };
+        // Any bits: infinite and what is no number among them.
+        let (before, after) = (side(), side());
+        let bytes = random.bytes(BLOCKS * field.units());
+        let floats = random.bytes(4 * bytes.len());
+        let floats = floats.as_chunks().0.iter();
+        let floats: Vec<f32> = floats.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        for from in [From::Base(&before), From::Values(&floats)] {
+            let [plain, fastest] = [true, false].map(|is_plain| {
+                let (mut units, mut keys) = (bytes.clone(), vec![0; bytes.len()]);
+                let prediction = Prediction {
+                    field,
+                    from,
+                    after: &after,
+                    octaves: 30,
+                    units: &mut units,
+                    keys: &mut keys,
+                };
+                match is_plain {
+                    true => prediction.run(Plain),
+                    false => prediction.make(),
+                }
+                (units, keys)
+            });
+            assert!(plain == fastest, "{}", quant.name());
         }
     }
 }
