@@ -11,7 +11,7 @@ use super::tracked::{self, SUFFIX, Tracked, weights_path};
 use super::weights::named_objects;
 use super::workspace::{Workspace, if_found};
 use crate::base::{Dtype, ObjectId, RepoPath};
-use crate::model::{Manifest, Segment, Tiling, manifest};
+use crate::model::{Manifest, Segment, Tensor, Tiling, manifest};
 use crate::repo::{BlobId, CommitId, LogOptions};
 use crate::store::Candidate;
 
@@ -28,6 +28,7 @@ pub struct Relatives {
 
 /// What one version of one file holds.
 struct File {
+    tensors: Vec<Tensor>,
     objects: HashMap<String, ObjectId>,
     /// By shape, dtype and the last parts of a name: for tensors that were renamed as a whole.
     endings: HashMap<Ending, ObjectId>,
@@ -36,7 +37,7 @@ struct File {
 type Ending = (Vec<u64>, Dtype, String);
 
 /// The part of a name that prefixes such as `model.` or `module.` leave alone: its last four parts.
-fn ending(name: &str) -> String {
+pub(super) fn ending(name: &str) -> String {
     let parts: Vec<&str> = name.rsplit('.').take(4).collect();
     parts.join(".")
 }
@@ -44,16 +45,16 @@ fn ending(name: &str) -> String {
 impl File {
     fn new(manifest: &Manifest) -> Self {
         let objects = named_objects(manifest).into_iter();
-        let tensors = manifest
-            .segments
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Tensor(tensor) => Some(tensor),
-                _ => None,
-            });
+        let tensors = manifest.segments.iter();
+        let tensors = tensors.filter_map(|segment| match segment {
+            Segment::Tensor(tensor) => Some(tensor.clone()),
+            Segment::Storage(_) | Segment::Literal { .. } => None,
+        });
+        let tensors: Vec<Tensor> = tensors.collect();
         Self {
             objects: objects.map(|(name, id)| (name.to_owned(), id)).collect(),
             endings: tensors
+                .iter()
                 .map(|tensor| {
                     let key = (
                         tensor.shape.clone(),
@@ -63,11 +64,25 @@ impl File {
                     (key, tensor.id)
                 })
                 .collect(),
+            tensors,
         }
     }
 }
 
 impl Relatives {
+    /// The tensors of each file.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &[Tensor]> {
+        self.files.iter().map(|file| file.tensors.as_slice())
+    }
+
+    /// True where a tensor that was renamed as a whole may be this one.
+    pub(super) fn has_ending(&self, name: &str, shape: &[u64], dtype: &Dtype) -> bool {
+        let key = (shape.to_vec(), dtype.clone(), ending(name));
+        self.files
+            .iter()
+            .any(|file| file.endings.contains_key(&key))
+    }
+
     /// The objects that a tensor may be like, each once.
     pub fn of(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();

@@ -3,35 +3,53 @@
 //! An object that is damaged counts as missing to a writer: good bytes that come by are written once more, so that
 //! nothing new comes to depend on what cannot be read, and the store heals.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::ObjectId;
 
 use super::Shared;
 use super::checksum::checksum;
+use super::codec::{self, CodecError};
 use super::error::{Flaw, Result};
-use super::object::DEPTH;
+use super::object::{DEPTH, UNLISTED, refused};
 use super::pack::Pack;
 use super::record::{Body, Record};
 
-/// True if some copy of the object, and of everything that it depends on, has the checksums of its records.
-pub(super) fn is_sound(shared: &Arc<Shared>, id: &ObjectId) -> bool {
-    sound(shared, id, 0).is_ok()
+/// What is known of objects: each is read once, however many depend on it.
+#[derive(Default)]
+pub(super) struct Sound {
+    /// Those that are sound, and how many objects each depends on in a chain.
+    heights: Mutex<HashMap<ObjectId, u8>>,
 }
 
-fn sound(shared: &Arc<Shared>, id: &ObjectId, depth: u8) -> Result<()> {
-    let handles = &shared.packs.handles;
-    shared.packs.first_good(id, |pack, entry| {
-        if depth > DEPTH {
-            return Err(pack.damaged(*id, Flaw::Depth));
+impl Sound {
+    /// True if some copy of the object, and of everything that it depends on, has the checksums of its records.
+    pub(super) fn is(&self, shared: &Arc<Shared>, id: &ObjectId) -> bool {
+        self.height(shared, id, 0).is_ok()
+    }
+
+    fn height(&self, shared: &Arc<Shared>, id: &ObjectId, depth: u8) -> Result<u8> {
+        let known = || self.heights.lock().unwrap_or_else(PoisonError::into_inner);
+        let height = known().get(id).copied();
+        if let Some(height) = height.filter(|height| depth + height <= DEPTH) {
+            return Ok(height);
         }
-        let record = pack.record(handles, entry)?;
-        let needs = own(shared, pack, &record)?;
-        needs
-            .iter()
-            .try_for_each(|need| sound(shared, need, depth + 1))
-    })
+        let handles = &shared.packs.handles;
+        let height = shared.packs.first_good(id, |pack, entry| {
+            if depth > DEPTH {
+                return Err(pack.damaged(*id, Flaw::Depth));
+            }
+            let record = pack.record(handles, entry)?;
+            let mut height = 0;
+            for need in own(shared, pack, &record)? {
+                height = height.max(1 + self.height(shared, &need, depth + 1)?);
+            }
+            Ok(height)
+        })?;
+        known().insert(*id, height);
+        Ok(height)
+    }
 }
 
 /// Checks the bytes of one copy, and says which objects it depends on.
@@ -46,8 +64,17 @@ fn own(shared: &Shared, pack: &Arc<Pack>, record: &Record) -> Result<BTreeSet<Ob
         if chunk.checksum != checksum(&payload) {
             return Err(pack.damaged(record.id, Flaw::Checksum(index)));
         }
-        let base = chunk.base.map(usize::from);
-        needs.extend(base.and_then(|base| record.bases.get(base)));
+        let strips = match codec::strips(chunk.codec, &payload, record.chunk_len(index)) {
+            Ok(strips) => strips,
+            // It is whole, and not for this mvc to read.
+            Err(CodecError::Unknown(_)) => Vec::new(),
+            Err(problem) => return Err(refused(pack, &record.id, index, problem)),
+        };
+        let named: BTreeSet<u8> = strips.iter().map(|strip| strip.base).collect();
+        for base in named.into_iter().chain(chunk.base) {
+            let base = record.bases.get(usize::from(base));
+            needs.insert(*base.ok_or_else(|| pack.damaged(record.id, UNLISTED))?);
+        }
     }
     Ok(needs)
 }

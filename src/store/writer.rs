@@ -12,9 +12,11 @@ use crate::base::{ObjectId, Progress, ReadAt};
 use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::hold::Hold;
+use super::kindred::Kindred;
 use super::pack::{Pack, PackWriter, Sealed};
 use super::parallel::for_each;
-use super::{Element, Format, Shared, Store, layout, pipeline, sound};
+use super::sound::Sound;
+use super::{Element, Format, Shared, Store, layout, pipeline};
 
 /// A pack that is longer takes no further object.
 pub(super) const PACK: u64 = 256 << 20;
@@ -111,6 +113,7 @@ impl Writer {
                 new: RwLock::default(),
                 anew: HashSet::new(),
                 used: Mutex::default(),
+                sound: Sound::default(),
             },
             output: Output {
                 fs: fs.clone(),
@@ -142,15 +145,30 @@ impl Writer {
     /// Errors: `Changed` and `Source` name the item; `Cancelled`; the disk's. After an error nothing of this
     /// writer can be published.
     pub fn put_all(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+        self.put_among(items, &Kindred::default(), progress)
+    }
+
+    /// [`Writer::put_all`] of items that may be made of what was lost since, or be parts of it.
+    pub fn put_among(
+        &mut self,
+        items: &[PutItem<'_>],
+        kindred: &Kindred,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Put>> {
         if self.failed {
             return Err(StoreError::Aborted);
         }
-        let done = self.put(items, progress);
+        let done = self.put(items, kindred, progress);
         self.failed = done.is_err();
         done
     }
 
-    fn put(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+    fn put(
+        &mut self,
+        items: &[PutItem<'_>],
+        kindred: &Kindred,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Put>> {
         let mut puts = self.unchanged(items, progress)?;
         let todo: Vec<usize> = (0..items.len()).filter(|at| puts[*at].is_none()).collect();
         let total = todo.iter().map(|at| items[*at].len).sum();
@@ -162,6 +180,7 @@ impl Writer {
             &mut self.output,
             progress,
             &mut puts,
+            kindred,
         );
         progress.end();
         done?;
@@ -283,6 +302,7 @@ pub(super) struct Known {
     anew: HashSet<ObjectId>,
     /// The packs that objects were found in.
     used: Mutex<HashMap<ObjectId, Arc<Pack>>>,
+    sound: Sound,
 }
 
 impl Known {
@@ -309,7 +329,7 @@ impl Known {
         let Some(pack) = shared.packs.listed(id)? else {
             return Ok(false);
         };
-        let sound = sound::is_sound(shared, id);
+        let sound = self.sound.is(shared, id);
         if sound {
             let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.entry(pack.name).or_insert(pack);

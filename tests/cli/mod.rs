@@ -22,6 +22,7 @@ mod hooks;
 mod init;
 mod json;
 mod lost;
+mod rearranged;
 mod repair;
 mod restore;
 mod shards;

@@ -235,6 +235,7 @@ fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
                 base,
                 view: views[at].as_ref(),
                 offset: (index * CHUNK) as u64,
+                strips: &[],
             };
             (new, against, tables[at].as_slice())
         }));

@@ -11,6 +11,7 @@ mod constant;
 mod delta;
 mod frame;
 mod machine;
+mod mosaic;
 mod planes;
 mod raw;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +32,7 @@ static CODECS: &[&dyn Codec] = &[
     &planes::Planes,
     &delta::Delta,
     &view::Views,
+    &mosaic::Mosaics,
     #[cfg(test)]
     &xor::Xor,
 ];
@@ -53,8 +55,8 @@ pub(super) struct Stored<'a> {
     pub(super) element: Element,
     /// The object's shared tables.
     pub(super) tables: &'a [u8],
-    /// The verified bytes of the base from the chunk's base offset on: as many as the codec wants, fewer where
-    /// the base ends before, none where there is no base.
+    /// The verified bytes of the base from the chunk's base offset on, or of the codec's strips: as many as the codec
+    /// wants, fewer where the base ends before, none where there is no base.
     pub(super) base: &'a [u8],
 }
 
@@ -67,6 +69,10 @@ trait Codec: Sync {
     /// How many bytes of the base belong to a chunk of `len` bytes.
     fn base_len(&self, _payload: &[u8], len: usize) -> Result<usize, CodecError> {
         Ok(len)
+    }
+    /// Of which bytes of which bases its base bytes are put together; none where the record alone says it.
+    fn strips(&self, _payload: &[u8], _len: usize) -> Result<Vec<Strip>, CodecError> {
+        Ok(Vec::new())
     }
     /// Fills all of `out`, whose length is the chunk's raw length, or fails.
     fn decode(
@@ -91,6 +97,14 @@ pub(super) fn base_len(codec: u8, payload: &[u8], len: usize) -> Result<usize, C
     by_id(codec)
         .ok_or(CodecError::Unknown(codec))?
         .base_len(payload, len)
+}
+
+/// Of which bytes of which bases the base bytes of a chunk of `len` bytes are put together; none where its row alone
+/// says it. Reading them costs no more than a few times their length, but for what the bases cost.
+pub(super) fn strips(codec: u8, payload: &[u8], len: usize) -> Result<Vec<Strip>, CodecError> {
+    by_id(codec)
+        .ok_or(CodecError::Unknown(codec))?
+        .strips(payload, len)
 }
 
 /// What one thread needs to decode chunk after chunk.
@@ -164,16 +178,23 @@ impl Encoder {
         }
         let mut codec = match (element, against) {
             (Element::Number { width, float }, Some(against)) => {
-                let Against { base, view, offset } = against;
+                let Against {
+                    base,
+                    view,
+                    offset,
+                    strips,
+                } = against;
+                let inner = view.map_or(delta::ID, |_| view::ID);
+                if !strips.is_empty() {
+                    mosaic::begin(strips, inner, out);
+                }
                 match view {
-                    Some(view) => {
-                        view::encode(raw, base, view, offset, self, out);
-                        view::ID
-                    }
-                    None => {
-                        delta::encode(raw, base, width, float, self, out);
-                        delta::ID
-                    }
+                    Some(view) => view::encode(raw, base, view, offset, self, out),
+                    None => delta::encode(raw, base, width, float, self, out),
+                }
+                match strips {
+                    [] => inner,
+                    _ => mosaic::ID,
                 }
             }
             _ => self.alone(raw, element, out),
@@ -234,7 +255,7 @@ impl Encoder {
 
 /// True for the codecs that decode with a base alone.
 pub(super) fn needs_base(codec: u8) -> bool {
-    matches!(codec, delta::ID | view::ID)
+    matches!(codec, delta::ID | view::ID | mosaic::ID)
 }
 
 /// What a chunk may be coded against.
@@ -246,8 +267,11 @@ pub(super) struct Against<'a> {
     pub(super) view: Option<&'a View>,
     /// Where in its object the chunk begins.
     pub(super) offset: u64,
+    /// Of what the base's bytes were put together, if they were: such as [`mosaic_fits`].
+    pub(super) strips: &'a [Strip],
 }
 
+pub(super) use mosaic::{Strip, are_apart, fits as mosaic_fits};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
 pub(super) use view::{Conversion, Sample, View, factor};

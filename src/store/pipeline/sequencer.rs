@@ -9,7 +9,7 @@ use crate::base::{ObjectId, Progress};
 
 use super::super::pack::Mark;
 use super::super::record::{Body, Chunk, Part, Record};
-use super::plan::Plans;
+use super::plan::{Place, Plans};
 use super::{Coded, Done, Element, Known, Numbered, Output, Put, PutItem, Result};
 
 /// An object whose chunks are arriving.
@@ -17,7 +17,7 @@ struct Growing {
     mark: Mark,
     payload: u64,
     chunks: Vec<Chunk>,
-    /// Whether a chunk is coded against the item's base.
+    /// Whether a chunk is coded against the item's bases.
     based: bool,
     values: Vec<ChunkValue>,
 }
@@ -25,7 +25,7 @@ struct Growing {
 pub(super) struct Sequencer<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
-    plans: &'a Plans,
+    plans: &'a Plans<'a>,
     output: &'a mut Output,
     progress: &'a dyn Progress,
     puts: &'a mut [Option<Put>],
@@ -40,7 +40,7 @@ impl<'a> Sequencer<'a> {
     pub(super) fn new(
         items: &'a [PutItem<'a>],
         known: &'a Known,
-        plans: &'a Plans,
+        plans: &'a Plans<'a>,
         output: &'a mut Output,
         progress: &'a dyn Progress,
         puts: &'a mut [Option<Put>],
@@ -138,7 +138,7 @@ impl<'a> Sequencer<'a> {
             _ => vec![stored(&coded, 0)],
         };
         let mut record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
-        if coded.base_offset.is_some() {
+        if coded.against.is_some() {
             self.refer(&mut record, item);
         }
         let pack = self.output.current()?;
@@ -166,7 +166,7 @@ impl<'a> Sequencer<'a> {
         let at = at.map_or(0, |chunk| chunk.at + u64::from(chunk.stored));
         growing.chunks.push(stored(&coded, at));
         growing.values.push(value);
-        growing.based |= coded.base_offset.is_some();
+        growing.based |= coded.against.is_some();
         self.output.current()?.append(&coded.payload)?;
         self.give_back(coded.payload);
         if index + 1 < self.items[item].span().pieces() {
@@ -207,8 +207,8 @@ impl<'a> Sequencer<'a> {
 
     /// Names what the chunks of an item are coded against.
     fn refer(&self, record: &mut Record, item: usize) {
-        if let Some((base, tables)) = self.plans.end(item) {
-            record.bases.push(base);
+        if let Some((bases, tables)) = self.plans.end(item) {
+            record.bases = bases;
             record.tables = tables;
         }
     }
@@ -237,10 +237,15 @@ impl<'a> Sequencer<'a> {
 }
 
 fn stored(coded: &Coded, at: u64) -> Chunk {
+    let (base, base_offset) = match coded.against {
+        Some(Place::Window(base, offset)) => (Some(base), offset),
+        // The stored bytes say it.
+        Some(Place::Strips(_)) | None => (None, 0),
+    };
     Chunk {
         codec: coded.codec,
-        base: coded.base_offset.map(|_| 0),
-        base_offset: coded.base_offset.unwrap_or(0),
+        base,
+        base_offset,
         stored: coded.payload.len() as u32, // at most a chunk, or it would have stayed raw
         checksum: coded.checksum,
         at,

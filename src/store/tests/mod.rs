@@ -9,7 +9,9 @@ mod gc;
 mod gc_beside;
 mod many;
 mod mend;
+mod mosaics;
 mod put;
+mod rearranged;
 
 use std::path::{Path, PathBuf};
 
