@@ -15,8 +15,9 @@ use crate::model::{Manifest, Segment, Tensor, Tiling, manifest};
 use crate::repo::{BlobId, CommitId, LogOptions};
 use crate::store::Candidate;
 
-/// How many sidecars are looked at.
+/// How many sidecars count, and how many of one place are looked at for those that do.
 const VERSIONS: usize = 12;
+const FILES: usize = 512;
 /// How many commits before HEAD are, and how many branches and tags.
 const COMMITS: usize = 24;
 const TIPS: usize = 8;
@@ -66,6 +67,11 @@ impl File {
                 .collect(),
             tensors,
         }
+    }
+
+    /// True if it has a tensor of one of these names.
+    fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.objects.contains_key(*name))
     }
 }
 
@@ -172,12 +178,15 @@ impl<'a> Family<'a> {
         self.published.push(Rc::new(File::new(manifest)));
     }
 
-    /// The relatives of `path`, which held `before`. What cannot be read is no relative.
+    /// The relatives of `path`, which held `before` and is now cut like this. What cannot be read is no relative.
     pub fn of(
         &mut self,
         path: &RepoPath,
         before: Option<(&Tracked, &Manifest)>,
+        tiling: &Tiling,
     ) -> Result<Relatives> {
+        let spans = tiling.spans().iter();
+        let names: Vec<&str> = spans.filter_map(|span| span.name.as_deref()).collect();
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         if let Some((tracked, manifest)) = before {
@@ -189,10 +198,19 @@ impl<'a> Family<'a> {
                 break;
             }
             let (place, whose) = self.places[at];
-            for (other, blob) in self.listing(place)?.iter() {
-                let wanted = (other == path) == (whose == Whose::Own);
-                if wanted && files.len() < VERSIONS && seen.insert(*blob) {
-                    files.extend(self.file(other, blob));
+            let listing = self.listing(place)?;
+            let wanted = |other: &RepoPath| (other == path) == (whose == Whose::Own);
+            let mut found = Vec::new();
+            for (other, blob) in listing.iter().filter(|(other, _)| wanted(other)) {
+                if found.len() < FILES && !seen.contains(blob) {
+                    found.extend(self.file(other, blob).map(|file| (file, *blob)));
+                }
+            }
+            // A shard's tensors may have been in any of many.
+            found.sort_by_cached_key(|(file, _)| !file.has_any(&names));
+            for (file, blob) in found {
+                if files.len() < VERSIONS && seen.insert(blob) {
+                    files.push(file);
                 }
             }
         }

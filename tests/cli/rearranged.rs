@@ -1,4 +1,4 @@
-//! Weights whose tensors were put together, taken apart or renamed.
+//! Weights whose tensors were put together, taken apart, renamed or sorted into other files.
 
 use crate::support::{Sandbox, Weights};
 
@@ -97,4 +97,34 @@ fn what_was_rearranged_costs_what_changed_in_it_and_outlives_what_it_was_made_of
         assert!(sandbox.read("model.safetensors") == together(model));
         sandbox.assert_whole();
     }
+}
+
+#[test]
+fn what_went_into_other_files_is_found_in_whichever_it_was() {
+    let tensors = |step: f32| (0..20).map(move |seed| matrix(64, 50 + seed, step));
+    let file = |number: usize, bytes: &[u8]| {
+        let name = format!("model.layers.{number}.mlp.weight");
+        add(Weights::seeded(0), &name, bytes).bytes()
+    };
+    let sandbox = Sandbox::keeping();
+    for (number, bytes) in tensors(0.0).enumerate() {
+        sandbox.write(format!("old-{number:02}.safetensors"), file(number, &bytes));
+    }
+    let alone = commit(&sandbox, "v1");
+    for number in 0..20 {
+        sandbox.remove(format!("old-{number:02}.safetensors"));
+        let sidecar = format!("old-{number:02}.safetensors.mvc");
+        sandbox.git(&["rm", "-q", &sidecar]).ok();
+    }
+    for (number, bytes) in tensors(1e-5).enumerate() {
+        sandbox.write(format!("new-{number:02}.safetensors"), file(number, &bytes));
+    }
+    let written = commit(&sandbox, "v2");
+    assert!(written * 3 < alone * 2, "{written}, {alone} before");
+    let why = sandbox.mvc(&["du", "--why", "-n", "1"]).ok();
+    for number in 0..20 {
+        let base = format!("v1:old-{number:02}.safetensors");
+        assert!(why.stdout.contains(&base), "{base}: {}", why.stdout);
+    }
+    sandbox.assert_whole();
 }
