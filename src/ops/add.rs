@@ -297,7 +297,8 @@ pub fn store(
             writer.take().map(Writer::finish).transpose()?;
             unpublished.drain(..).for_each(|file| family.publish(&file));
         }
-        let relatives = family.of(path, known.as_ref().zip(before.as_ref()))?;
+        let before_it = known.as_ref().zip(before.as_ref());
+        let relatives = family.of(path, before_it, &scanned.tiling)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(ws.store().writer()?),

@@ -27,6 +27,7 @@ pub mod gc;
 pub mod hook;
 pub mod hooks;
 pub mod init;
+pub mod kindred;
 pub mod log;
 pub mod materialise;
 pub mod metrics;

@@ -11,12 +11,13 @@ use super::tracked::{self, SUFFIX, Tracked, weights_path};
 use super::weights::named_objects;
 use super::workspace::{Workspace, if_found};
 use crate::base::{Dtype, ObjectId, RepoPath};
-use crate::model::{Manifest, Segment, Tiling, manifest};
+use crate::model::{Manifest, Segment, Tensor, Tiling, manifest};
 use crate::repo::{BlobId, CommitId, LogOptions};
 use crate::store::Candidate;
 
-/// How many sidecars are looked at.
+/// How many sidecars count, and how many of one place are looked at for those that do.
 const VERSIONS: usize = 12;
+const FILES: usize = 512;
 /// How many commits before HEAD are, and how many branches and tags.
 const COMMITS: usize = 24;
 const TIPS: usize = 8;
@@ -28,6 +29,7 @@ pub struct Relatives {
 
 /// What one version of one file holds.
 pub(in crate::ops) struct File {
+    tensors: Vec<Tensor>,
     objects: HashMap<String, ObjectId>,
     /// By shape, dtype and the last parts of a name: for tensors that were renamed as a whole.
     endings: HashMap<Ending, ObjectId>,
@@ -36,7 +38,7 @@ pub(in crate::ops) struct File {
 type Ending = (Vec<u64>, Dtype, String);
 
 /// The part of a name that prefixes such as `model.` or `module.` leave alone: its last four parts.
-fn ending(name: &str) -> String {
+pub(super) fn ending(name: &str) -> String {
     let parts: Vec<&str> = name.rsplit('.').take(4).collect();
     parts.join(".")
 }
@@ -44,16 +46,16 @@ fn ending(name: &str) -> String {
 impl File {
     pub(in crate::ops) fn new(manifest: &Manifest) -> Self {
         let objects = named_objects(manifest).into_iter();
-        let tensors = manifest
-            .segments
-            .iter()
-            .filter_map(|segment| match segment {
-                Segment::Tensor(tensor) => Some(tensor),
-                _ => None,
-            });
+        let tensors = manifest.segments.iter();
+        let tensors = tensors.filter_map(|segment| match segment {
+            Segment::Tensor(tensor) => Some(tensor.clone()),
+            Segment::Storage(_) | Segment::Literal { .. } => None,
+        });
+        let tensors: Vec<Tensor> = tensors.collect();
         Self {
             objects: objects.map(|(name, id)| (name.to_owned(), id)).collect(),
             endings: tensors
+                .iter()
                 .map(|tensor| {
                     let key = (
                         tensor.shape.clone(),
@@ -63,7 +65,13 @@ impl File {
                     (key, tensor.id)
                 })
                 .collect(),
+            tensors,
         }
+    }
+
+    /// True if it has a tensor of one of these names.
+    fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.objects.contains_key(*name))
     }
 }
 
@@ -71,6 +79,19 @@ impl Relatives {
     /// These, the likeliest first.
     pub(in crate::ops) fn new(files: Vec<Rc<File>>) -> Self {
         Self { files }
+    }
+
+    /// The tensors of each file.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &[Tensor]> {
+        self.files.iter().map(|file| file.tensors.as_slice())
+    }
+
+    /// True where a tensor that was renamed as a whole may be this one.
+    pub(super) fn has_ending(&self, name: &str, shape: &[u64], dtype: &Dtype) -> bool {
+        let key = (shape.to_vec(), dtype.clone(), ending(name));
+        self.files
+            .iter()
+            .any(|file| file.endings.contains_key(&key))
     }
 
     /// The objects that a tensor may be like, each once.
@@ -162,12 +183,15 @@ impl<'a> Family<'a> {
         self.published.push(Rc::new(File::new(manifest)));
     }
 
-    /// The relatives of `path`, which held `before`. What cannot be read is no relative.
+    /// The relatives of `path`, which held `before` and is now cut like this. What cannot be read is no relative.
     pub fn of(
         &mut self,
         path: &RepoPath,
         before: Option<(&Tracked, &Manifest)>,
+        tiling: &Tiling,
     ) -> Result<Relatives> {
+        let spans = tiling.spans().iter();
+        let names: Vec<&str> = spans.filter_map(|span| span.name.as_deref()).collect();
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         if let Some((tracked, manifest)) = before {
@@ -179,10 +203,19 @@ impl<'a> Family<'a> {
                 break;
             }
             let (place, whose) = self.places[at];
-            for (other, blob) in self.listing(place)?.iter() {
-                let wanted = (other == path) == (whose == Whose::Own);
-                if wanted && files.len() < VERSIONS && seen.insert(*blob) {
-                    files.extend(self.file(other, blob));
+            let listing = self.listing(place)?;
+            let wanted = |other: &RepoPath| (other == path) == (whose == Whose::Own);
+            let mut found = Vec::new();
+            for (other, blob) in listing.iter().filter(|(other, _)| wanted(other)) {
+                if found.len() < FILES && !seen.contains(blob) {
+                    found.extend(self.file(other, blob).map(|file| (file, *blob)));
+                }
+            }
+            // A shard's tensors may have been in any of many.
+            found.sort_by_cached_key(|(file, _)| !file.has_any(&names));
+            for (file, blob) in found {
+                if files.len() < VERSIONS && seen.insert(blob) {
+                    files.push(file);
                 }
             }
         }

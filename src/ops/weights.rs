@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{During, Error, Result};
+use super::kindred;
 use super::relatives::Relatives;
 use super::state::{self, Stamp, Stat, State};
 use super::tracked::Tracked;
@@ -304,7 +305,8 @@ pub fn put(
             }
         })
         .collect();
-    let puts = writer.put_all(&items, progress)?;
+    let kindred = kindred::of(&tiling, relatives);
+    let puts = writer.put_among(&items, &kindred, progress)?;
     let ids: Vec<ObjectId> = puts.iter().map(|put| put.id).collect();
     let views = view_ids(opened, &tiling, progress)?;
     let written = puts.iter().map(|put| put.written).sum();
@@ -403,13 +405,21 @@ pub(in crate::ops) fn numbers(dtype: &Dtype, shape: &[u64]) -> Option<Numbers> {
         Dtype::I8 => Format::I8,
         _ => return None,
     };
-    let columns = match shape {
+    let columns = columns(shape);
+    Some(Numbers { format, columns })
+}
+
+/// How many numbers of a tensor are a row of its matrix; 0 where it is none.
+pub(super) fn columns(shape: &[u64]) -> u64 {
+    match shape {
         [] | [_] => 0,
         // Matrices in a stack: those of experts, and not the small ones of a convolution.
         [_, _, .., last] if *last >= 64 => *last,
-        [_, rest @ ..] => rest.iter().try_fold(1u64, |a, b| a.checked_mul(*b))?,
-    };
-    Some(Numbers { format, columns })
+        [_, rest @ ..] => {
+            let product = rest.iter().try_fold(1u64, |a, b| a.checked_mul(*b));
+            product.unwrap_or(0)
+        }
+    }
 }
 
 /// What a tensor's blocks are made of, where it is quantised.

@@ -32,6 +32,9 @@ pub enum Flaw {
     /// Bases or parts refer to each other in a circle, or in a chain that is too long.
     #[error("it depends on a chain of more than 8 objects")]
     Depth,
+    /// So much of bases would have to be decoded for one of its chunks that nothing in good order can need it.
+    #[error("one of its chunks depends on more than 1 GiB of others")]
+    Work,
     /// It is not as long as its user says.
     #[error("it is {0} bytes long")]
     Length(u64),

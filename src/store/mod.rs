@@ -16,6 +16,7 @@
 //! lock. What this folder never does: return bytes that are not those that were named, know what a tensor is
 //! called, or talk to git. The files are specified in `docs/format.md`.
 
+mod assemble;
 mod cdc;
 mod checksum;
 mod codec;
@@ -27,6 +28,7 @@ mod gc;
 mod hash;
 mod height;
 mod hold;
+mod kindred;
 mod layout;
 mod object;
 mod pack;
@@ -54,6 +56,7 @@ pub use gc::{Alone, Amount, Collected, Collection, Fate, PackFate, Plan, Trash};
 pub use gc::{Done, Heights, Order, Repacked, Wanted};
 pub use hash::{Span, hash_all};
 pub use hold::Hold;
+pub use kindred::{Fresh, Kin, Kindred};
 pub use object::Object;
 pub use usage::{StoredSize, Usage};
 pub use verify::{Checked, Damage, Harm};
@@ -131,7 +134,7 @@ impl Store {
     /// True if some pack lists the object, and the stored bytes of it and of all that it depends on are those that
     /// were written: reads them, and decodes nothing.
     pub fn is_sound(&self, id: &ObjectId) -> Result<bool> {
-        Ok(self.contains(id)? && sound::is_sound(&self.shared, id))
+        Ok(self.contains(id)? && sound::Sound::default().is(&self.shared, id))
     }
 
     /// Opens an object. Its chunk values are proved to yield its id, its chunks when they are read.

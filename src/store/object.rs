@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::base::id::{CHUNK, chunk_value};
 use crate::base::{Fields, ObjectId, ReadAt};
 
+use super::assemble::{Work, assemble};
 use super::codec::{self, CodecError, Decoder, Stored};
 use super::error::{Flaw, Result, StoreError};
 use super::pack::Pack;
@@ -55,15 +56,32 @@ pub(super) struct Tools {
     /// Buffers of a chunk each, one for each object of a chain: fresh ones would cost the kernel more than they
     /// hold.
     spares: Vec<Vec<u8>>,
+    pub(super) work: Work,
+    /// The heights of objects: many may have one base in common.
+    heights: HashMap<ObjectId, u8>,
 }
 
 impl Tools {
-    fn spare(&mut self) -> Vec<u8> {
+    pub(super) fn spare(&mut self) -> Vec<u8> {
         self.spares.pop().unwrap_or_default()
     }
 
-    fn give_back(&mut self, buffer: Vec<u8>) {
+    pub(super) fn give_back(&mut self, buffer: Vec<u8>) {
         self.spares.push(buffer);
+    }
+}
+
+/// A base's number that is beyond the record's list.
+pub(super) const UNLISTED: Flaw = Flaw::Record("a chunk names a base that is not listed");
+
+/// What it means that a codec gives up on a chunk.
+pub(super) fn refused(pack: &Pack, id: &ObjectId, chunk: u64, problem: CodecError) -> StoreError {
+    match problem {
+        CodecError::Unknown(codec) => StoreError::Unsupported {
+            pack: pack.name,
+            what: format!("codec {codec}"),
+        },
+        problem => pack.damaged(*id, Flaw::Codec { chunk, problem }),
     }
 }
 
@@ -200,7 +218,7 @@ impl Object {
         &self.pack
     }
 
-    fn flawed(&self, flaw: Flaw) -> StoreError {
+    pub(super) fn flawed(&self, flaw: Flaw) -> StoreError {
         self.pack.damaged(self.record.id, flaw)
     }
 
@@ -282,6 +300,7 @@ impl Object {
     ) -> Result<()> {
         if self.depth == 0 {
             tools.learned.clear();
+            tools.work.begin();
             if self.leans() {
                 tools.trusting = true;
                 let proved = self.prove_own(index, tools, out);
@@ -290,6 +309,7 @@ impl Object {
                     return proved;
                 }
                 tools.learned.clear();
+                tools.work.begin();
             }
         }
         self.prove_own(index, tools, out)
@@ -341,22 +361,23 @@ impl Object {
     ) -> Result<()> {
         let handles = &self.shared.packs.handles;
         let payload = self.pack.payload(handles, &self.record, index)?;
-        let refused = |problem| match problem {
-            CodecError::Unknown(codec) => StoreError::Unsupported {
-                pack: self.pack.name,
-                what: format!("codec {codec}"),
-            },
-            problem => self.flawed(Flaw::Codec {
-                chunk: index,
-                problem,
-            }),
-        };
+        let refused = |problem| refused(&self.pack, &self.record.id, index, problem);
         let mut base = tools.spare();
         base.clear();
-        if let Some(which) = chunk.base {
+        let strips = codec::strips(chunk.codec, &payload, out.len()).map_err(refused)?;
+        if !strips.is_empty() || chunk.base.is_some() {
             let len = codec::base_len(chunk.codec, &payload, out.len()).map_err(refused)?;
-            self.base(which, tools)?
-                .window(chunk.base_offset, len, tools, &mut base)?;
+            match chunk.base {
+                Some(which) if strips.is_empty() => {
+                    self.base(which, tools)?
+                        .window(chunk.base_offset, len, tools, &mut base)?
+                }
+                Some(_) => return Err(self.flawed(Flaw::Record("a mosaic has a base of its own"))),
+                None => {
+                    let own = |which, tools: &mut Tools| self.base(which, tools);
+                    assemble(&strips, len, tools, &mut base, own)?;
+                }
+            }
         }
         let stored = Stored {
             payload: &payload,
@@ -371,7 +392,7 @@ impl Object {
     }
 
     fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
-        let missing = || self.flawed(Flaw::Record("a chunk names a base that is not listed"));
+        let missing = || self.flawed(UNLISTED);
         let which = usize::from(which);
         let place = self.bases.get(which).ok_or_else(missing)?;
         let id = self.record.bases.get(which).ok_or_else(missing)?;
@@ -384,63 +405,19 @@ impl Object {
 
     /// The most objects that one of its chunks depends on in a chain; an error where one cannot be opened.
     pub(super) fn height(&self, tools: &mut Tools) -> Result<u8> {
-        self.height_among(tools, &mut HashMap::new())
-    }
-
-    /// [`Object::height`], where those of some objects at some depths are known: as many ways may lead to one as its
-    /// users like.
-    fn height_among(
-        &self,
-        tools: &mut Tools,
-        known: &mut HashMap<(ObjectId, u8), u8>,
-    ) -> Result<u8> {
+        if let Some(height) = tools.heights.get(&self.record.id) {
+            return Ok(*height);
+        }
         let mut height = match self.record.body {
             Body::Parts(_) => 1,
             Body::Chunks(_) => 0,
         };
         for which in 0..self.record.bases.len() {
-            let below = self.record.bases.get(which).map(|id| (*id, self.depth + 1));
-            let found = below.and_then(|below| known.get(&below)).copied();
-            let base = match found {
-                Some(base) => base,
-                None => {
-                    let base = self.base(which as u8, tools)?; // a record lists 255 at most
-                    base.height_among(tools, known)?
-                }
-            };
-            height = height.max(1 + base);
+            let base = self.base(which as u8, tools)?; // a record lists 255 at most
+            height = height.max(1 + base.height(tools)?);
         }
-        known.insert((self.record.id, self.depth), height);
+        tools.heights.insert(self.record.id, height);
         Ok(height)
-    }
-
-    /// Puts up to `len` verified bytes from `offset` on into `out`: fewer where the object ends before.
-    pub(super) fn window(
-        &self,
-        offset: u64,
-        len: usize,
-        tools: &mut Tools,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        out.clear();
-        let end = self.record.len.min(offset.saturating_add(len as u64));
-        let mut at = offset;
-        if at < end && at.is_multiple_of(CHUNK as u64) && end - at <= CHUNK as u64 {
-            self.decode_chunk(at / CHUNK as u64, tools, out)?;
-            out.truncate(len);
-            return Ok(());
-        }
-        let mut chunk = tools.spare();
-        while at < end {
-            let index = at / CHUNK as u64;
-            self.decode_chunk(index, tools, &mut chunk)?;
-            let from = (at % CHUNK as u64) as usize;
-            let to = chunk.len().min(from + (end - at) as usize);
-            out.extend(&chunk[from..to]);
-            at += (to - from) as u64;
-        }
-        tools.give_back(chunk);
-        Ok(())
     }
 
     fn join_parts(

@@ -25,17 +25,20 @@ use super::cdc::{LARGE, LONGEST, first_part};
 use super::checksum::checksum;
 use super::codec::{Against, Encoder, RAW, needs_base};
 use super::error::{Result, StoreError};
+use super::kindred::Kindred;
 use super::object::Tools;
 use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
 pub(super) use plan::{Effort, HEIGHT};
-use plan::{Plan, Planner, Plans};
+use plan::{Place, Plan, Planner, Plans, Search};
 use sequencer::Sequencer;
 
 /// Items up to this length travel in batches: handing one over costs more than encoding it.
 const SMALL: u64 = 64 << 10;
 /// A batch is full with so many items, or with a chunk's bytes.
 const BATCH: usize = 256;
+/// A chunk is coded alone where decoding it would take so much work on its bases: a reader's limit is far above.
+const WORK: u64 = 64 << 20;
 
 /// A piece of work.
 enum Job {
@@ -77,8 +80,8 @@ enum Done {
 /// A chunk as it will be stored.
 struct Coded {
     codec: u8,
-    /// Where in the plan's base the bytes begin that it is coded against.
-    base_offset: Option<u64>,
+    /// What it is coded against.
+    against: Option<Place>,
     checksum: u64,
     payload: Vec<u8>,
 }
@@ -103,6 +106,7 @@ pub(super) fn run(
     output: &mut Output,
     progress: &dyn Progress,
     puts: &mut [Option<Put>],
+    kindred: &Kindred,
 ) -> Result<()> {
     let Task {
         items,
@@ -118,12 +122,14 @@ pub(super) fn run(
     let (jobs, taken) = bounded(threads);
     let (results, arrived) = unbounded();
     let (spare, spares) = unbounded();
-    let plans = &Plans::new(items.len());
+    let lengths = items.iter().map(|item| item.len);
+    let search = Search::new(known.shared(), kindred, lengths);
+    let plans = &Plans::new(items.len(), search);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let (taken, results, spares) = (taken.clone(), results.clone(), spares.clone());
             scope.spawn(move || {
-                let place = Place {
+                let place = At {
                     items,
                     known,
                     plans,
@@ -253,20 +259,20 @@ impl Dispatcher<'_> {
 
 /// What all workers work on.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct At<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
-    plans: &'a Plans,
+    plans: &'a Plans<'a>,
     effort: Effort,
 }
 
 fn work(
-    place: Place<'_>,
+    place: At<'_>,
     jobs: &Receiver<Numbered<Job>>,
     results: &Sender<Numbered<Result<Done>>>,
     spares: &Receiver<Vec<u8>>,
 ) {
-    let Place {
+    let At {
         items,
         known,
         plans,
@@ -304,7 +310,7 @@ fn work(
 struct Worker<'a> {
     items: &'a [PutItem<'a>],
     known: &'a Known,
-    plans: &'a Plans,
+    plans: &'a Plans<'a>,
     effort: Effort,
     /// Buffers that come back from the sequencer.
     spares: &'a Receiver<Vec<u8>>,
@@ -368,11 +374,11 @@ impl Worker<'_> {
         })
     }
 
-    /// The plan of an item, and in `base` the bytes that its chunk from `offset` on may be coded against; `None`
-    /// where there are none.
-    fn read_base(&mut self, item: usize, offset: u64) -> Option<Arc<Plan>> {
+    /// The plan of an item, where the bytes are that its chunk from `offset` on may be coded against, and in `base`
+    /// these; `None` where there are none.
+    fn read_base(&mut self, item: usize, offset: u64) -> Option<(Arc<Plan>, Place)> {
         let put = &self.items[item];
-        if put.bases.is_empty() || put.element.storable() == Element::Bytes {
+        if !self.plans.has_any(item, put) {
             return None;
         }
         let plan = self.plans.get(item, || {
@@ -383,19 +389,25 @@ impl Worker<'_> {
                 tools: &mut self.tools,
                 encoder: &mut self.encoder,
             };
-            planner.plan(put)
+            planner.plan(item, put)
         });
-        plan.read(offset, self.raw.len(), &mut self.tools, &mut self.base)?;
-        (!self.base.is_empty()).then_some(plan)
+        let before = self.tools.work.done();
+        let place = plan.read(offset, self.raw.len(), &mut self.tools, &mut self.base)?;
+        let work = self.tools.work.done() - before;
+        (!self.base.is_empty() && work <= WORK).then_some((plan, place))
     }
 
     fn encode(&mut self, item: usize, index: u64) -> Coded {
         let offset = index * CHUNK as u64;
-        let plan = self.read_base(item, offset);
-        let against = plan.as_ref().map(|plan| Against {
-            base: &self.base,
-            look: plan.look(),
-        });
+        let (plan, place) = self.read_base(item, offset).unzip();
+        let against = plan
+            .as_ref()
+            .zip(place.as_ref())
+            .map(|(plan, place)| Against {
+                base: &self.base,
+                look: plan.look(),
+                strips: place.strips(),
+            });
         let mut payload = match self.spare.capacity() {
             0 => self.spares.try_recv().unwrap_or_default(),
             _ => std::mem::take(&mut self.spare),
@@ -413,7 +425,7 @@ impl Worker<'_> {
         }
         Coded {
             codec,
-            base_offset: plan.filter(|_| based).map(|plan| plan.base_offset(offset)),
+            against: place.filter(|_| based),
             checksum: checksum(&payload),
             payload,
         }

@@ -3,49 +3,62 @@
 //! An object that is damaged counts as missing to a writer: good bytes that come by are written once more, so that
 //! nothing new comes to depend on what cannot be read, and the store heals.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::ObjectId;
 
 use super::Shared;
+use super::codec::{self, CodecError};
 use super::error::{Flaw, Result, StoreError};
-use super::object::DEPTH;
+use super::object::{DEPTH, UNLISTED, refused};
 use super::pack::Pack;
 use super::record::{Body, Record};
 
-/// True if some copy of the object, and of everything that it depends on, has the checksums of its records.
-pub(super) fn is_sound(shared: &Arc<Shared>, id: &ObjectId) -> bool {
-    sound(shared, id, 0, &mut HashMap::new())
+/// What is known of objects: each is read once, however many depend on it.
+#[derive(Default)]
+pub(super) struct Sound {
+    /// Those that are sound, and how many objects each depends on in a chain.
+    heights: Mutex<HashMap<ObjectId, u8>>,
+    /// Those that are not, where so many objects depend on them in a chain: as many ways may lead to one as its users
+    /// like.
+    bad: Mutex<HashSet<(ObjectId, u8)>>,
 }
 
-/// What is `known` of an object at a depth is not looked at again: as many ways may lead to one as its users like.
-fn sound(
-    shared: &Arc<Shared>,
-    id: &ObjectId,
-    depth: u8,
-    known: &mut HashMap<(ObjectId, u8), bool>,
-) -> bool {
-    if let Some(sound) = known.get(&(*id, depth)) {
-        return *sound;
+impl Sound {
+    /// True if some copy of the object, and of everything that it depends on, has the checksums of its records.
+    pub(super) fn is(&self, shared: &Arc<Shared>, id: &ObjectId) -> bool {
+        self.height(shared, id, 0).is_ok()
     }
-    let handles = &shared.packs.handles;
-    let found = shared.packs.first_good(id, |pack, entry| {
-        if depth > DEPTH {
-            return Err(pack.damaged(*id, Flaw::Depth));
+
+    fn height(&self, shared: &Arc<Shared>, id: &ObjectId, depth: u8) -> Result<u8> {
+        let known = || self.heights.lock().unwrap_or_else(PoisonError::into_inner);
+        let height = known().get(id).copied();
+        if let Some(height) = height.filter(|height| depth + height <= DEPTH) {
+            return Ok(height);
         }
-        let record = pack.record(handles, entry)?;
-        let needs = own(shared, pack, &record)?;
-        let bad = needs
-            .into_iter()
-            .find(|need| !sound(shared, need, depth + 1, known));
-        match bad {
-            Some(id) => Err(StoreError::Missing { id }),
-            None => Ok(()),
+        let bad = || self.bad.lock().unwrap_or_else(PoisonError::into_inner);
+        if bad().contains(&(*id, depth)) {
+            return Err(StoreError::Missing { id: *id });
         }
-    });
-    known.insert((*id, depth), found.is_ok());
-    found.is_ok()
+        let handles = &shared.packs.handles;
+        let height = shared.packs.first_good(id, |pack, entry| {
+            if depth > DEPTH {
+                return Err(pack.damaged(*id, Flaw::Depth));
+            }
+            let record = pack.record(handles, entry)?;
+            let mut height = 0;
+            for need in own(shared, pack, &record)? {
+                height = height.max(1 + self.height(shared, &need, depth + 1)?);
+            }
+            Ok(height)
+        });
+        match &height {
+            Ok(height) => _ = known().insert(*id, *height),
+            Err(_) => _ = bad().insert((*id, depth)),
+        }
+        height
+    }
 }
 
 /// Checks the bytes of one copy, and says which objects it depends on.
@@ -56,9 +69,18 @@ fn own(shared: &Shared, pack: &Arc<Pack>, record: &Record) -> Result<BTreeSet<Ob
     };
     let mut needs = BTreeSet::new();
     for (index, chunk) in (0..).zip(chunks) {
-        pack.checked_payload(&shared.packs.handles, record, index)?;
-        let base = chunk.base.map(usize::from);
-        needs.extend(base.and_then(|base| record.bases.get(base)));
+        let payload = pack.checked_payload(&shared.packs.handles, record, index)?;
+        let strips = match codec::strips(chunk.codec, &payload, record.chunk_len(index)) {
+            Ok(strips) => strips,
+            // It is whole, and not for this mvc to read.
+            Err(CodecError::Unknown(_)) => Vec::new(),
+            Err(problem) => return Err(refused(pack, &record.id, index, problem)),
+        };
+        let named: BTreeSet<u8> = strips.iter().map(|strip| strip.base).collect();
+        for base in named.into_iter().chain(chunk.base) {
+            let base = record.bases.get(usize::from(base));
+            needs.insert(*base.ok_or_else(|| pack.damaged(record.id, UNLISTED))?);
+        }
     }
     Ok(needs)
 }

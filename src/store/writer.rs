@@ -13,10 +13,12 @@ use super::codec::Chunk;
 use super::error::{Result, StoreError};
 use super::hash::{self, Span};
 use super::hold::Hold;
+use super::kindred::Kindred;
 use super::pack::{Pack, PackWriter, Sealed};
 use super::parallel::for_each;
 use super::pipeline::{Effort, Task};
-use super::{Element, Format, Shared, Store, layout, pipeline, sound};
+use super::sound::Sound;
+use super::{Element, Format, Shared, Store, layout, pipeline};
 
 /// A pack that is longer takes no further object.
 pub(super) const PACK: u64 = 256 << 20;
@@ -85,14 +87,14 @@ impl PutItem<'_> {
 }
 
 /// What became of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
     /// The object that it is.
     pub id: ObjectId,
     /// Bytes that it added to the store; 0 if it was there already.
     pub written: u64,
-    /// What it was written with, where it was written with another object.
-    pub base: Option<ObjectId>,
+    /// What it was written with, where it was written with other objects.
+    pub bases: Vec<ObjectId>,
 }
 
 /// What a writer published.
@@ -146,15 +148,30 @@ impl Writer {
     /// Errors: `Changed` and `Source` name the item; `Cancelled`; the disk's. After an error nothing of this
     /// writer can be published.
     pub fn put_all(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+        self.put_among(items, &Kindred::default(), progress)
+    }
+
+    /// [`Writer::put_all`] of items that may be made of what was lost since, or be parts of it.
+    pub fn put_among(
+        &mut self,
+        items: &[PutItem<'_>],
+        kindred: &Kindred,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Put>> {
         if self.failed {
             return Err(StoreError::Aborted);
         }
-        let done = self.put(items, progress);
+        let done = self.put(items, kindred, progress);
         self.failed = done.is_err();
         done
     }
 
-    fn put(&mut self, items: &[PutItem<'_>], progress: &dyn Progress) -> Result<Vec<Put>> {
+    fn put(
+        &mut self,
+        items: &[PutItem<'_>],
+        kindred: &Kindred,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Put>> {
         let mut puts = self.unchanged(items, progress)?;
         let todo: Vec<usize> = (0..items.len()).filter(|at| puts[*at].is_none()).collect();
         let total = todo.iter().map(|at| items[*at].len).sum();
@@ -166,7 +183,7 @@ impl Writer {
             at_most: &[],
         };
         let (known, output) = (&self.known, &mut self.output);
-        let done = pipeline::run(&task, known, output, progress, &mut puts);
+        let done = pipeline::run(&task, known, output, progress, &mut puts, kindred);
         progress.end();
         done?;
         let all = puts.into_iter().map(|put| put.ok_or(StoreError::Aborted));
@@ -217,7 +234,7 @@ impl Writer {
                 puts[at] = Some(Put {
                     id,
                     written: 0,
-                    base: None,
+                    bases: Vec::new(),
                 });
             }
         }
@@ -291,6 +308,7 @@ pub(super) struct Known {
     anew: HashSet<ObjectId>,
     /// The packs that objects were found in.
     used: Mutex<HashMap<ObjectId, Arc<Pack>>>,
+    sound: Sound,
 }
 
 impl Known {
@@ -300,6 +318,7 @@ impl Known {
             new: RwLock::default(),
             anew: HashSet::new(),
             used: Mutex::default(),
+            sound: Sound::default(),
         }
     }
 
@@ -333,7 +352,7 @@ impl Known {
         let Some(pack) = shared.packs.listed(id)? else {
             return Ok(false);
         };
-        let sound = sound::is_sound(shared, id);
+        let sound = self.sound.is(shared, id);
         if sound {
             let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
             used.entry(pack.name).or_insert(pack);

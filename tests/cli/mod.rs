@@ -22,6 +22,7 @@ mod hooks;
 mod init;
 mod json;
 mod lost;
+mod rearranged;
 mod repack;
 mod repair;
 mod restore;

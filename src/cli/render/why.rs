@@ -57,6 +57,9 @@ fn title(version: &Version, costs: &[Cost]) -> String {
     )
 }
 
+/// So many bases are told of by name: a stack of experts may have hundreds.
+const BASES: usize = 4;
+
 fn row(cost: &Cost) -> [Cell; 7] {
     let name = match cost.names.as_slice() {
         [] => Cell::new(Style::Hash, "literal"),
@@ -72,11 +75,15 @@ fn row(cost: &Cost) -> [Cell; 7] {
             )
         }
     };
-    let bases: Vec<String> = cost
+    let mut bases: Vec<String> = cost
         .bases
         .iter()
+        .take(BASES)
         .map(|base| self::base(cost, base))
         .collect();
+    if let more @ 1.. = cost.bases.len().saturating_sub(BASES) {
+        bases.push(count(more, "other"));
+    }
     [
         name,
         size(cost.raw).into(),

@@ -243,6 +243,7 @@ fn report_views(name: &str, format: Format, pairs: impl FnOnce() -> Vec<Pair>) {
             let against = Against {
                 base,
                 look: views[at].as_ref().map_or(Look::Same, Look::View),
+                strips: &[],
             };
             let chunk = Chunk {
                 raw: new,

@@ -12,6 +12,7 @@ mod delta;
 mod fields;
 mod frame;
 mod machine;
+mod mosaic;
 mod planes;
 mod raw;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +34,7 @@ static CODECS: &[&dyn Codec] = &[
     &planes::Planes,
     &delta::Delta,
     &view::Views,
+    &mosaic::Mosaics,
     &fields::Blocks,
     #[cfg(test)]
     &xor::Xor,
@@ -56,8 +58,8 @@ pub(super) struct Stored<'a> {
     pub(super) element: Element,
     /// The object's shared tables.
     pub(super) tables: &'a [u8],
-    /// The verified bytes of the base from the chunk's base offset on: as many as the codec wants, fewer where
-    /// the base ends before, none where there is no base.
+    /// The verified bytes of the base from the chunk's base offset on, or of the codec's strips: as many as the codec
+    /// wants, fewer where the base ends before, none where there is no base.
     pub(super) base: &'a [u8],
 }
 
@@ -70,6 +72,10 @@ trait Codec: Sync {
     /// How many bytes of the base belong to a chunk of `len` bytes.
     fn base_len(&self, _payload: &[u8], len: usize) -> Result<usize, CodecError> {
         Ok(len)
+    }
+    /// Of which bytes of which bases its base bytes are put together; none where the record alone says it.
+    fn strips(&self, _payload: &[u8], _len: usize) -> Result<Vec<Strip>, CodecError> {
+        Ok(Vec::new())
     }
     /// Fills all of `out`, whose length is the chunk's raw length, or fails.
     fn decode(
@@ -94,6 +100,14 @@ pub(super) fn base_len(codec: u8, payload: &[u8], len: usize) -> Result<usize, C
     by_id(codec)
         .ok_or(CodecError::Unknown(codec))?
         .base_len(payload, len)
+}
+
+/// Of which bytes of which bases the base bytes of a chunk of `len` bytes are put together; none where its row alone
+/// says it. Reading them costs no more than a few times their length, but for what the bases cost.
+pub(super) fn strips(codec: u8, payload: &[u8], len: usize) -> Result<Vec<Strip>, CodecError> {
+    by_id(codec)
+        .ok_or(CodecError::Unknown(codec))?
+        .strips(payload, len)
 }
 
 /// What one thread needs to decode chunk after chunk.
@@ -197,8 +211,18 @@ impl Encoder {
             ..
         } = *chunk;
         match (element, against) {
-            (Element::Number { width, float }, Some(Against { base, look })) => {
-                match (look, chunk.blocks()) {
+            (Element::Number { width, float }, Some(against)) => {
+                let Against { base, look, strips } = against;
+                // What is put together of several is numbers to the codecs, whatever they are a part of.
+                let blocks = chunk.blocks().filter(|_| strips.is_empty());
+                let inner = match look {
+                    Look::View(_) => view::ID,
+                    Look::Same | Look::Floats(_) => delta::ID,
+                };
+                if !strips.is_empty() {
+                    mosaic::begin(strips, inner, out);
+                }
+                let codec = match (look, blocks) {
                     (Look::View(view), _) => {
                         view::encode(raw, base, view, offset, self, out);
                         view::ID
@@ -217,6 +241,10 @@ impl Encoder {
                         delta::encode(raw, base, width, float, self, out);
                         delta::ID
                     }
+                };
+                match strips {
+                    [] => codec,
+                    _ => mosaic::ID,
                 }
             }
             _ => self.alone(chunk, out),
@@ -261,7 +289,8 @@ impl Encoder {
 
 /// True for stored bytes that decode with a base alone.
 pub(super) fn needs_base(codec: u8, payload: &[u8]) -> bool {
-    matches!(codec, delta::ID | view::ID) || (codec == fields::ID && fields::is_based(payload))
+    matches!(codec, delta::ID | view::ID | mosaic::ID)
+        || (codec == fields::ID && fields::is_based(payload))
 }
 
 /// A chunk to be stored.
@@ -297,6 +326,8 @@ pub(super) struct Against<'a> {
     pub(super) base: &'a [u8],
     /// What is made of them.
     pub(super) look: Look<'a>,
+    /// Of what the base's bytes were put together, if they were: such as [`mosaic_fits`].
+    pub(super) strips: &'a [Strip],
 }
 
 /// What is made of a base.
@@ -311,6 +342,7 @@ pub(super) enum Look<'a> {
 }
 
 pub(super) use fields::{Floats, tables as field_tables};
+pub(super) use mosaic::{Strip, are_apart, fits as mosaic_fits};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
 pub(super) use view::{Conversion, Sample, View, factor};

@@ -231,6 +231,7 @@ fn deltas_of_chunks() {
         let against = Against {
             base,
             look: Look::Same,
+            strips: &[],
         };
         around(
             element,
@@ -270,6 +271,7 @@ fn views_of_chunks() {
         let against = Against {
             base,
             look: Look::View(&view),
+            strips: &[],
         };
         around(
             element,
@@ -317,6 +319,7 @@ fn low_rank() -> Vec<u8> {
     let against = Against {
         base,
         look: Look::View(&view),
+        strips: &[],
     };
     let chunk = Chunk {
         raw,

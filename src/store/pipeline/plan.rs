@@ -1,7 +1,10 @@
 //! What an item's chunks are coded against: decided once for all of them, by samples.
 
 mod contest;
+mod rearrange;
 mod sample;
+mod sketch;
+mod source;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +18,10 @@ use super::super::object::{Object, Tools};
 use super::super::writer::{Candidate, Numbers, PutItem};
 use super::super::{Element, Shared};
 use contest::Contests;
+pub(super) use rearrange::Search;
 use sample::{Piece, rows, samples};
+pub(super) use source::Place;
+use source::Source;
 
 /// The longest chain of deltas that is written. Each object on the way costs time at every read, and bases further
 /// back are hardly worse: the difference grows with the logarithm of the steps between.
@@ -52,46 +58,48 @@ enum Way {
 /// What an item is coded against.
 #[derive(Default)]
 pub(super) struct Plan {
-    base: Option<Arc<Object>>,
+    source: Option<Source>,
     way: Way,
     /// What all chunks share.
     tables: Vec<u8>,
 }
 
 impl Plan {
-    fn against(base: &Arc<Object>, way: Way) -> Self {
+    fn against(source: Source, way: Way) -> Self {
         Self {
-            base: Some(base.clone()),
+            source: Some(source),
             way,
             tables: Vec::new(),
         }
     }
 
-    /// Puts the base's bytes that belong to `len` bytes of the item from `offset` on into `out`; `None` where there
-    /// is no base, or none that can be read.
+    /// Where the base bytes are that belong to `len` bytes of the item from `offset` on; `None` where there are none.
+    fn place(&self, offset: u64, len: usize) -> Option<(Place, usize)> {
+        let (offset, len) = match &self.way {
+            Way::View(view) => {
+                let base_len = |len| view.conversion().base_len(len);
+                (base_len(offset), base_len(len as u64) as usize)
+            }
+            Way::Floats(floats) => (
+                floats.offset(offset),
+                floats.len(offset, len as u64) as usize,
+            ),
+            Way::Same => (offset, len),
+        };
+        Some((self.source.as_ref()?.place(offset, len)?, len))
+    }
+
+    /// Puts these bytes into `out`, and says where they are; `None` where there are none, or none that can be read.
     pub(super) fn read(
         &self,
         offset: u64,
         len: usize,
         tools: &mut Tools,
         out: &mut Vec<u8>,
-    ) -> Option<()> {
-        let base = self.base.as_ref()?;
-        let len = match &self.way {
-            Way::View(view) => view.conversion().base_len(len as u64) as usize,
-            Way::Floats(floats) => floats.len(offset, len as u64) as usize,
-            Way::Same => len,
-        };
-        base.window(self.base_offset(offset), len, tools, out).ok()
-    }
-
-    /// Where in the base the bytes are that belong to those of the item from `offset` on.
-    pub(super) fn base_offset(&self, offset: u64) -> u64 {
-        match &self.way {
-            Way::View(view) => view.conversion().base_len(offset),
-            Way::Floats(floats) => floats.offset(offset),
-            Way::Same => offset,
-        }
+    ) -> Option<Place> {
+        let (place, len) = self.place(offset, len)?;
+        self.source.as_ref()?.read(&place, len, tools, out)?;
+        Some(place)
     }
 
     /// What is made of the base's bytes.
@@ -104,20 +112,40 @@ impl Plan {
     }
 }
 
-/// The plans of the items at work. Each is made by the first worker that needs it, while others that need the same
-/// one wait, and dropped when its item is done.
-pub(super) struct Plans {
-    slots: Vec<Mutex<Option<Arc<Plan>>>>,
-    contests: Mutex<Contests>,
+/// A plan, and what each of the samples shrinks to with it.
+struct Tried {
+    plan: Plan,
+    sizes: Vec<usize>,
 }
 
-impl Plans {
+impl Tried {
+    fn total(&self) -> usize {
+        self.sizes.iter().sum()
+    }
+}
+
+/// The plans of the items at work. Each is made by the first worker that needs it, while others that need the same
+/// one wait, and dropped when its item is done.
+pub(super) struct Plans<'a> {
+    slots: Vec<Mutex<Option<Arc<Plan>>>>,
+    contests: Mutex<Contests>,
+    search: Search<'a>,
+}
+
+impl<'a> Plans<'a> {
     /// Room for the plans of so many items.
-    pub(super) fn new(items: usize) -> Self {
+    pub(super) fn new(items: usize, search: Search<'a>) -> Self {
         Self {
             slots: std::iter::repeat_with(Mutex::default).take(items).collect(),
             contests: Mutex::default(),
+            search,
         }
+    }
+
+    /// False where an item has nothing that it could be coded against.
+    pub(super) fn has_any(&self, number: usize, item: &PutItem<'_>) -> bool {
+        let somewhere = !item.bases.is_empty() || self.search.fresh(number).is_some();
+        somewhere && item.element.storable() != Element::Bytes
     }
 
     pub(super) fn get(&self, item: usize, make: impl FnOnce() -> Plan) -> Arc<Plan> {
@@ -131,20 +159,20 @@ impl Plans {
         self.contests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops the plan of an item; the id of its base, and the tables that its chunks share.
-    pub(super) fn end(&self, item: usize) -> Option<(ObjectId, Vec<u8>)> {
+    /// Drops the plan of an item; the ids of its bases, and the tables that its chunks share.
+    pub(super) fn end(&self, item: usize) -> Option<(Vec<ObjectId>, Vec<u8>)> {
         let mut slot = self.slots[item]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let plan = slot.take()?;
-        Some((plan.base.as_ref()?.id(), plan.tables.clone()))
+        Some((plan.source.as_ref()?.ids(), plan.tables.clone()))
     }
 }
 
 /// Makes plans, with one thread's tools.
 pub(super) struct Planner<'a> {
     pub(super) shared: &'a Arc<Shared>,
-    pub(super) plans: &'a Plans,
+    pub(super) plans: &'a Plans<'a>,
     pub(super) effort: Effort,
     pub(super) tools: &'a mut Tools,
     pub(super) encoder: &'a mut Encoder,
@@ -153,19 +181,27 @@ pub(super) struct Planner<'a> {
 impl Planner<'_> {
     /// Looks for the best base of an item, and for the best way to look at it. What cannot be read is no base, and
     /// no error either: the item is then stored as if it had no past.
-    pub(super) fn plan(&mut self, item: &PutItem<'_>) -> Plan {
+    pub(super) fn plan(&mut self, number: usize, item: &PutItem<'_>) -> Plan {
         let candidates = match self.effort {
             Effort::Quick => self.candidates(item),
             Effort::Thorough => self.all(item),
         };
-        if candidates.is_empty() {
+        if candidates.is_empty() && self.plans.search.fresh(number).is_none() {
             return Plan::default();
         }
         let samples = samples(item, self.effort);
-        let (plan, size) = self.best(item, &candidates, &samples);
-        let mut plan = match self.with_low_rank(item, &plan) {
+        let alone = samples
+            .iter()
+            .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
+        let alone: Vec<usize> = alone.collect();
+        let mut tried = self.best(item, &candidates, &samples, &alone);
+        if let Some(better) = self.rearranged(number, item, &candidates, &samples, &alone, &tried) {
+            tried = better;
+        }
+        let size = tried.total();
+        let mut plan = match self.with_low_rank(item, &tried.plan) {
             Some(better) if self.size(item, &samples, &better) < Some(size) => better,
-            _ => plan,
+            _ => tried.plan,
         };
         if let Way::View(view) = &plan.way {
             plan.tables = self.encoder.tables(view);
@@ -212,19 +248,21 @@ impl Planner<'_> {
         item.bases.iter().filter_map(open).collect()
     }
 
-    /// The base and the conversion of it that make samples of the item smallest, if one is worth it; what they
-    /// shrink to.
+    /// The base and the conversion of it that make samples of the item smallest, if one is worth it; without, they
+    /// are as large as one has to undercut.
     fn best(
         &mut self,
         item: &PutItem<'_>,
         candidates: &[(usize, Arc<Object>)],
         samples: &[Piece],
-    ) -> (Plan, usize) {
-        let alone = samples
-            .iter()
-            .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
-        let alone: usize = alone.sum();
-        let (mut best, mut least) = (Plan::default(), alone / WORTH.1 * WORTH.0);
+        alone: &[usize],
+    ) -> Tried {
+        let worth = alone.iter().map(|size| size / WORTH.1 * WORTH.0);
+        let mut best = Tried {
+            plan: Plan::default(),
+            sizes: worth.collect(),
+        };
+        let alone = alone.iter().sum::<usize>();
         let mut winner = None;
         for (version, base) in candidates {
             for way in ways(item, base.record().element) {
@@ -235,23 +273,23 @@ impl Planner<'_> {
                     },
                     Way::Same | Way::Floats(_) => way,
                 };
-                let plan = Plan::against(base, way);
-                match self.size(item, samples, &plan) {
-                    Some(size) if size < least => {
-                        (best, least) = (plan, size);
+                let plan = Plan::against(Source::One(base.clone()), way);
+                match self.sizes(item, samples, &plan) {
+                    Some(sizes) if sizes.iter().sum::<usize>() < best.total() => {
+                        best = Tried { plan, sizes };
                         winner = Some(*version);
                     }
                     _ => {}
                 }
             }
-            if self.effort == Effort::Quick && least * GOOD < alone {
+            if self.effort == Effort::Quick && best.total() * GOOD < alone {
                 break;
             }
         }
         if self.effort == Effort::Quick && candidates.len() > 1 {
             self.plans.contests().end(winner);
         }
-        (best, least)
+        best
     }
 
     /// A conversion, with the factor that integers need.
@@ -264,7 +302,7 @@ impl Planner<'_> {
         if conversion.to != Format::I8 {
             return Some(conversion);
         }
-        let plan = Plan::against(base, Way::View(View::of(conversion)));
+        let plan = Plan::against(Source::One(base.clone()), Way::View(View::of(conversion)));
         let (mut new, mut old, mut window) = (Vec::new(), Vec::new(), Vec::new());
         for (offset, bytes) in samples {
             plan.read(*offset, bytes.len(), self.tools, &mut window)?;
@@ -280,22 +318,31 @@ impl Planner<'_> {
 
     /// What samples shrink to with a plan; `None` where its base cannot be read.
     fn size(&mut self, item: &PutItem<'_>, samples: &[Piece], plan: &Plan) -> Option<usize> {
+        Some(self.sizes(item, samples, plan)?.iter().sum())
+    }
+
+    /// What each of the samples shrinks to with a plan: one for which it has no base bytes, to what it is alone.
+    fn sizes(&mut self, item: &PutItem<'_>, samples: &[Piece], plan: &Plan) -> Option<Vec<usize>> {
         let mut base = Vec::new();
         let sizes = samples.iter().map(|(offset, new)| {
-            plan.read(*offset, new.len(), self.tools, &mut base)?;
+            if plan.place(*offset, new.len()).is_none() {
+                return Some(self.encoder.size(&item.chunk(new, *offset), None));
+            }
+            let place = plan.read(*offset, new.len(), self.tools, &mut base)?;
             let against = Against {
                 base: &base,
                 look: plan.look(),
+                strips: place.strips(),
             };
             let chunk = item.chunk(new, *offset);
             Some(self.encoder.size(&chunk, Some(against)))
         });
-        sizes.sum()
+        sizes.collect()
     }
 
     /// A plan with a matrix of low rank added to its base, if one pays.
     fn with_low_rank(&mut self, item: &PutItem<'_>, plan: &Plan) -> Option<Plan> {
-        let base = plan.base.as_ref()?;
+        let source = plan.source.as_ref()?;
         let Numbers { format, columns } = item.numbers?;
         let conversion = match &plan.way {
             Way::View(view) => *view.conversion(),
@@ -309,12 +356,15 @@ impl Planner<'_> {
         let (pieces, most) = rows(item, format);
         for (index, piece) in pieces.iter().enumerate() {
             let (offset, new) = piece()?;
+            if plan.place(offset, new.len()).is_none() {
+                continue;
+            }
             plan.read(offset, new.len(), self.tools, &mut old)?;
             let most = most * (index + 1) / pieces.len();
             sample.add(&conversion, &new, &old, offset, most);
         }
         let view = View::with_low_rank(conversion, &sample)?;
-        Some(Plan::against(base, Way::View(view)))
+        Some(Plan::against(source.clone(), Way::View(view)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::base::{ObjectId, Progress};
 use super::super::codec::field_tables;
 use super::super::pack::Mark;
 use super::super::record::{Body, Chunk, Part, Record};
-use super::plan::Plans;
+use super::plan::{Place, Plans};
 use super::{Coded, Done, Element, Known, Numbered, Output, Put, Result, Task};
 
 /// An object whose chunks are arriving.
@@ -18,7 +18,7 @@ struct Growing {
     mark: Mark,
     payload: u64,
     chunks: Vec<Chunk>,
-    /// Whether a chunk is coded against the item's base.
+    /// Whether a chunk is coded against the item's bases.
     based: bool,
     values: Vec<ChunkValue>,
 }
@@ -26,7 +26,7 @@ struct Growing {
 pub(super) struct Sequencer<'a> {
     task: &'a Task<'a>,
     known: &'a Known,
-    plans: &'a Plans,
+    plans: &'a Plans<'a>,
     output: &'a mut Output,
     progress: &'a dyn Progress,
     puts: &'a mut [Option<Put>],
@@ -36,14 +36,14 @@ pub(super) struct Sequencer<'a> {
     parts: Vec<Part>,
     written: u64,
     /// What the item at hand is coded against.
-    base: Option<ObjectId>,
+    bases: Vec<ObjectId>,
 }
 
 impl<'a> Sequencer<'a> {
     pub(super) fn new(
         task: &'a Task<'a>,
         known: &'a Known,
-        plans: &'a Plans,
+        plans: &'a Plans<'a>,
         output: &'a mut Output,
         progress: &'a dyn Progress,
         puts: &'a mut [Option<Put>],
@@ -60,7 +60,7 @@ impl<'a> Sequencer<'a> {
             growing: None,
             parts: Vec::new(),
             written: 0,
-            base: None,
+            bases: Vec::new(),
         }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Sequencer<'a> {
             _ => vec![stored(&coded, 0)],
         };
         let mut record = self.record(item, id, len as u64, payload, Body::Chunks(chunks));
-        if coded.base_offset.is_some() {
+        if coded.against.is_some() {
             self.refer(&mut record, item);
         }
         let mut written = 0;
@@ -174,7 +174,7 @@ impl<'a> Sequencer<'a> {
         let at = at.map_or(0, |chunk| chunk.at + u64::from(chunk.stored));
         growing.chunks.push(stored(&coded, at));
         growing.values.push(value);
-        growing.based |= coded.base_offset.is_some();
+        growing.based |= coded.against.is_some();
         self.output.current()?.append(&coded.payload)?;
         self.give_back(coded.payload);
         if index + 1 < self.task.items[item].span().pieces() {
@@ -222,19 +222,22 @@ impl<'a> Sequencer<'a> {
 
     /// Names what the chunks of an item are coded against.
     fn refer(&mut self, record: &mut Record, item: usize) {
-        if let Some((base, tables)) = self.plans.end(item) {
-            record.bases.push(base);
+        if let Some((bases, tables)) = self.plans.end(item) {
+            record.bases = bases;
             if !tables.is_empty() {
                 record.tables = tables;
             }
-            self.base = Some(base);
+            self.bases.clone_from(&record.bases);
         }
     }
 
     fn put(&mut self, item: usize, id: ObjectId, written: u64) {
         self.plans.end(item);
-        let base = self.base.take().filter(|_| written > 0);
-        self.puts[item] = Some(Put { id, written, base });
+        let mut bases = std::mem::take(&mut self.bases);
+        if written == 0 {
+            bases.clear();
+        }
+        self.puts[item] = Some(Put { id, written, bases });
     }
 
     fn end_parts(&mut self, item: usize, values: Vec<ChunkValue>) -> Result<()> {
@@ -256,10 +259,15 @@ impl<'a> Sequencer<'a> {
 }
 
 fn stored(coded: &Coded, at: u64) -> Chunk {
+    let (base, base_offset) = match coded.against {
+        Some(Place::Window(base, offset)) => (Some(base), offset),
+        // The stored bytes say it.
+        Some(Place::Strips(_)) | None => (None, 0),
+    };
     Chunk {
         codec: coded.codec,
-        base: coded.base_offset.map(|_| 0),
-        base_offset: coded.base_offset.unwrap_or(0),
+        base,
+        base_offset,
         stored: coded.payload.len() as u32, // at most a chunk, or it would have stayed raw
         checksum: coded.checksum,
         at,

@@ -40,7 +40,7 @@ fn put_blocks(store: &Store, bytes: &Vec<u8>, quant: Quant, base: Option<&Vec<u8
     };
     let puts = writer.put_all(&[item], &Silent).expect("put");
     writer.finish().expect("published");
-    puts[0]
+    puts[0].clone()
 }
 
 fn record(store: &Store, bytes: &[u8]) -> Record {

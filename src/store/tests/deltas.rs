@@ -30,7 +30,7 @@ pub(super) fn put_after(store: &Store, bytes: &Vec<u8>, bases: &[&Vec<u8>]) -> P
     };
     let puts = writer.put_all(&[item], &Silent).expect("put");
     writer.finish().expect("published");
-    puts[0]
+    puts[0].clone()
 }
 
 pub(super) fn record(store: &Store, bytes: &[u8]) -> Record {
@@ -136,7 +136,7 @@ fn put_numbers(store: &Store, bytes: &Vec<u8>, base: Option<&Vec<u8>>, numbers: 
     };
     let puts = writer.put_all(&[item], &Silent).expect("put");
     writer.finish().expect("published");
-    puts[0]
+    puts[0].clone()
 }
 
 #[test]

@@ -10,7 +10,9 @@ mod gc;
 mod gc_beside;
 mod many;
 mod mend;
+mod mosaics;
 mod put;
+mod rearranged;
 mod repack;
 mod repack_copies;
 

@@ -110,7 +110,7 @@ pub(super) struct Repacking {
     pub(super) published: bool,
     ready: Vec<Durable>,
     /// What each object that was coded anew is written with.
-    bases: HashMap<ObjectId, ObjectId>,
+    bases: HashMap<ObjectId, Vec<ObjectId>>,
 }
 
 impl Repacking {

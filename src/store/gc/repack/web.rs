@@ -102,16 +102,18 @@ impl Web {
         self.nodes.get(id)
     }
 
-    /// True if with these further copies, each of an object that is there and with one base, no choice of copies
+    /// True if with these further copies, each of an object that is there and with bases that are, no choice of copies
     /// leads anywhere that a reader does not follow.
-    pub(super) fn bears(&mut self, more: &HashMap<ObjectId, ObjectId>) -> bool {
+    pub(super) fn bears(&mut self, more: &HashMap<ObjectId, Vec<ObjectId>>) -> bool {
         let there = |id: &ObjectId| self.nodes.contains_key(id);
-        more.iter().all(|(id, base)| there(id) && there(base)) && self.measure(more).is_none()
+        more.iter()
+            .all(|(id, bases)| there(id) && bases.iter().all(there))
+            && self.measure(more).is_none()
     }
 
     /// Measures how long chains are from each object on, and up to it. Returns an object from which on one is too
     /// long, or a circle, if there is any.
-    fn measure(&mut self, more: &HashMap<ObjectId, ObjectId>) -> Option<ObjectId> {
+    fn measure(&mut self, more: &HashMap<ObjectId, Vec<ObjectId>>) -> Option<ObjectId> {
         let mut down = HashMap::with_capacity(self.nodes.len());
         for id in self.nodes.keys() {
             if self.descend(id, more, 0, &mut down).is_none() {
@@ -136,17 +138,18 @@ impl Web {
     }
 
     /// What some copy of an object is written with.
-    fn below(&self, id: &ObjectId, more: &HashMap<ObjectId, ObjectId>) -> Vec<ObjectId> {
+    fn below(&self, id: &ObjectId, more: &HashMap<ObjectId, Vec<ObjectId>>) -> Vec<ObjectId> {
         let copies = self.nodes.get(id).map_or(&[][..], |node| &node.copies);
         let old = copies.iter().flat_map(|copy| &copy.needs).copied();
-        old.chain(more.get(id).copied()).collect()
+        old.chain(more.get(id).into_iter().flatten().copied())
+            .collect()
     }
 
     /// The longest chain from an object on; `None` where it is too long. `depth` ends circles.
     fn descend(
         &self,
         id: &ObjectId,
-        more: &HashMap<ObjectId, ObjectId>,
+        more: &HashMap<ObjectId, Vec<ObjectId>>,
         depth: u8,
         known: &mut HashMap<ObjectId, u8>,
     ) -> Option<u8> {

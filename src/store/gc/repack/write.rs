@@ -9,6 +9,7 @@ use crate::store::codec::fields_of;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::copy::append;
 use crate::store::gc::prove::Prover;
+use crate::store::kindred::Kindred;
 use crate::store::layout::SETTLED;
 use crate::store::object::{Object, Tools};
 use crate::store::pack::Sealed;
@@ -29,7 +30,7 @@ pub(super) struct Written {
     /// What became of everything that is kept.
     pub(super) places: Places,
     /// What each object that was coded anew is written with.
-    pub(super) bases: HashMap<ObjectId, ObjectId>,
+    pub(super) bases: HashMap<ObjectId, Vec<ObjectId>>,
     pub(super) recoded: u64,
     /// Bytes of chunks and records.
     pub(super) stored: u64,
@@ -194,7 +195,14 @@ impl<'a> Writing<'a> {
             at_most: &at_most,
         };
         let (known, output) = (&self.known, &mut self.output);
-        let done = pipeline::run(&task, known, output, self.progress, &mut puts);
+        let done = pipeline::run(
+            &task,
+            known,
+            output,
+            self.progress,
+            &mut puts,
+            &Kindred::default(),
+        );
         done.map_err(|e| unreadable(e, tried))?;
         let mut same = Vec::new();
         for (put, one) in puts.into_iter().zip(tried) {
@@ -207,18 +215,16 @@ impl<'a> Writing<'a> {
                 continue;
             }
             let places = &self.written.places;
-            let below = put.base.and_then(|base| places.get(&base));
+            let below = || put.bases.iter().filter_map(|base| places.get(base));
+            let height = below().map(|below| below.height + 1).max();
+            let tallest = below().map(|below| below.tall + 1).max();
             let place = Place {
-                height: below.map_or(0, |below| below.height + 1),
-                tall: below
-                    .map_or(0, |below| below.tall + 1)
-                    .max(tall(one.node, places)),
-                needs: put.base.into_iter().collect(),
+                height: height.unwrap_or(0),
+                tall: tallest.unwrap_or(0).max(tall(one.node, places)),
+                needs: put.bases.clone(),
             };
             self.written.places.insert(one.id, place);
-            self.written
-                .bases
-                .extend(put.base.map(|base| (one.id, base)));
+            self.written.bases.insert(one.id, put.bases);
             self.written.recoded += 1;
             self.written.stored += put.written;
         }
