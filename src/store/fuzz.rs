@@ -16,7 +16,7 @@ use crate::base::id::CHUNK;
 use crate::store::Element;
 
 /// All of this layer.
-pub(crate) static TARGETS: [Target; 9] = [
+pub(crate) static TARGETS: [Target; 11] = [
     Target {
         name: "pack",
         run: pack,
@@ -62,6 +62,18 @@ pub(crate) static TARGETS: [Target; 9] = [
         run: |bytes| decode(5, bytes),
         // The right factor has up to 2^20 numbers, in a few bytes where they are all the same.
         memory: |bytes| of_codec(bytes) + (8 << 20),
+    },
+    Target {
+        name: "codec-mosaic",
+        run: |bytes| decode(6, bytes),
+        // Its strips and all their runs, and what a view has.
+        memory: |bytes| of_codec(bytes) + (12 << 20),
+    },
+    Target {
+        name: "codec-fields",
+        run: |bytes| decode(7, bytes),
+        // The units of all fields, those of the base's blocks and what is predicted of them, four bytes of each.
+        memory: |bytes| 24 * of_codec(bytes),
     },
 ];
 
@@ -219,7 +231,9 @@ fn decode(id: u8, bytes: &[u8]) -> bool {
     let Some(around) = Around::read(bytes) else {
         return false;
     };
-    let Ok(wanted) = codec::base_len(id, around.payload, around.len) else {
+    let asked = codec::base_len(id, around.payload, around.len);
+    let strips = codec::strips(id, around.payload, around.len);
+    let (Ok(wanted), Ok(_)) = (asked, strips) else {
         return false;
     };
     let chunk = Stored {

@@ -4,7 +4,10 @@ use super::*;
 use crate::base::Fs;
 use crate::base::fuzz::check::{Seed, check};
 use crate::base::progress::Silent;
-use crate::store::codec::{Against, Chunk, Conversion, Encoder, Format, Look, Sample, View};
+use crate::base::{Fields, Quant};
+use crate::store::codec::measure::quantised::quantised;
+use crate::store::codec::{Against, Chunk, Conversion, Encoder, Floats, Format};
+use crate::store::codec::{Look, Sample, Strip, View, field_tables};
 use crate::store::{Candidate, PutItem, Store};
 
 fn target(name: &str) -> &'static Target {
@@ -147,6 +150,17 @@ const I8: u8 = 0;
 
 /// What the encoder makes of `raw`, which has to be in the codec `id`.
 fn encoded(id: u8, element: u8, raw: &[u8], against: Option<Against<'_>>) -> Vec<u8> {
+    encoded_as(id, element, raw, None, against)
+}
+
+/// The same of blocks of these fields.
+fn encoded_as(
+    id: u8,
+    element: u8,
+    raw: &[u8],
+    fields: Option<&Fields>,
+    against: Option<Against<'_>>,
+) -> Vec<u8> {
     let kind = Around::read(&around(element, 0, &[], &[], &[]))
         .expect("whole")
         .element;
@@ -154,7 +168,7 @@ fn encoded(id: u8, element: u8, raw: &[u8], against: Option<Against<'_>>) -> Vec
     let chunk = Chunk {
         raw,
         element: kind,
-        fields: None,
+        fields,
         offset: 0,
     };
     let found = Encoder::new().encode(&chunk, against, &mut out);
@@ -295,6 +309,82 @@ fn views_of_chunks() {
         ("low-rank", low_rank()),
     ];
     check(target("codec-view"), seeds);
+}
+
+#[test]
+fn mosaics_of_chunks() {
+    let same = View::of(Conversion {
+        from: Format::F32,
+        to: Format::F32,
+        factor: 1.0,
+    });
+    let base = f32s(300, 0.0);
+    let columns = Strip {
+        runs: 4,
+        stride: 200,
+        base_stride: 120,
+        ..Strip::run(1, 40, 8, 100)
+    };
+    let lists = [
+        ("one", vec![Strip::run(0, 0, 0, 1200)], Look::Same),
+        (
+            "columns",
+            vec![columns, Strip::run(0, 900, 4, 300)],
+            Look::Same,
+        ),
+        (
+            "viewed",
+            vec![Strip::run(2, 0, 16, 1000)],
+            Look::View(&same),
+        ),
+    ];
+    let seeds = lists.map(|(name, strips, look)| {
+        let against = Against {
+            base: &base,
+            look,
+            strips: &strips,
+        };
+        let raw = f32s(300, 1e-5);
+        let payload = encoded(6, F32, &raw, Some(against));
+        (name, around(F32, raw.len(), &[], &base, &payload))
+    });
+    check(target("codec-mosaic"), seeds.to_vec());
+}
+
+#[test]
+fn blocks_of_chunks() {
+    // Half of it is zeros, or so few blocks would hardly shrink alone.
+    let of = |quant: Quant, shift| quantised(quant, &[f32s(512, shift), vec![0; 2048]].concat());
+    let seed = |quant: Quant, look: Option<Look<'_>>, base: &[u8]| {
+        let fields = quant.fields();
+        let against = look.map(|look| Against {
+            base,
+            look,
+            strips: &[],
+        });
+        let raw = of(quant, 1e-4);
+        let payload = encoded_as(7, I8, &raw, Some(&fields), against);
+        around(I8, raw.len(), &field_tables(&fields), base, &payload)
+    };
+    let floats =
+        |quant: Quant| Look::Floats(Floats::of(Format::F32, &quant.fields()).expect("known"));
+    let numbers = [f32s(512, 1e-4), vec![0; 2048]].concat();
+    let seeds = vec![
+        ("alone", seed(Quant::Q8_0, None, &[])),
+        (
+            "after",
+            seed(Quant::Q8_0, Some(Look::Same), &of(Quant::Q8_0, 0.0)),
+        ),
+        (
+            "packed",
+            seed(Quant::Q4K, Some(Look::Same), &of(Quant::Q4K, 0.0)),
+        ),
+        (
+            "floats",
+            seed(Quant::Q4_0, Some(floats(Quant::Q4_0)), &numbers),
+        ),
+    ];
+    check(target("codec-fields"), seeds);
 }
 
 /// A matrix that is a product of two narrow ones, against a base that has nearly nothing of it.
