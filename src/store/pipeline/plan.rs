@@ -195,7 +195,12 @@ impl Planner<'_> {
             .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
         let alone: Vec<usize> = alone.collect();
         let mut tried = self.best(item, &candidates, &samples, &alone);
-        if let Some(better) = self.rearranged(number, item, &candidates, &samples, &alone, &tried) {
+        // A repack writes none: what its chunks need is measured against copies that are about to go, and multiplies
+        // along a chain with what is written for their bases meanwhile.
+        if self.effort == Effort::Quick
+            && let Some(better) =
+                self.rearranged(number, item, &candidates, &samples, &alone, &tried)
+        {
             tried = better;
         }
         let size = tried.total();

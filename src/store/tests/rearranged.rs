@@ -5,11 +5,11 @@ use super::gc::{collect, ids};
 use super::*;
 use crate::store::object::Tools;
 
-const COLUMNS: usize = 384;
-const ROW: usize = COLUMNS * 4;
+pub(super) const COLUMNS: usize = 384;
+pub(super) const ROW: usize = COLUMNS * 4;
 
 /// A matrix of so many rows of random numbers, none of which has to do with another.
-fn matrix(rows: usize, seed: u64) -> Vec<u8> {
+pub(super) fn matrix(rows: usize, seed: u64) -> Vec<u8> {
     let mut state = seed << 32;
     let numbers = (0..rows * COLUMNS).map(|_| {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::deltas::{put_after, record, tuned};
 use super::gc::ids;
+use super::rearranged::{COLUMNS, ROW, matrix};
 use super::*;
 use crate::base::kind::{Failure, Kind};
 
@@ -191,6 +192,29 @@ fn a_poor_base_gives_way_to_a_better_one() {
     assert_eq!(after.bases, [ObjectId::of(&far)]);
     assert!(after.stored() * 10 < before.stored() * 9);
     assert_eq!(repacked.done.map(|done| done.recoded), Some(1));
+    holds(&sandbox.store(), &all);
+}
+
+#[test]
+fn no_mosaic_is_written_whose_work_would_multiply_along_new_chains() {
+    let before = matrix(900, 1);
+    let (first, rest) = before.split_at(100 * ROW);
+    let all = [before.clone(), [rest, first].concat()];
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    all.iter()
+        .for_each(|bytes| _ = put_after(&store, bytes, &[]));
+    let mut order = newest_first(&all);
+    for wanted in order.versions.iter_mut().flatten() {
+        wanted.numbers = Some(Numbers {
+            format: Format::F32,
+            columns: COLUMNS as u64,
+        });
+    }
+    repack(&store, &order, &ids(&all)).expect("repacked");
+    for bytes in &all {
+        assert_eq!(record(&sandbox.store(), bytes).bases, []);
+    }
     holds(&sandbox.store(), &all);
 }
 

@@ -142,6 +142,7 @@ fn code_of(frequency: u16) -> u8 {
 
 /// What one residue of a state means: token, frequency, and how far into the token's range it lies.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(transparent)]
 pub(in super::super) struct Slot(u32);
 
 impl Slot {

@@ -101,7 +101,8 @@ impl Scheme {
         }
         let ranges = self.ranges(bits);
         let len = ranges + ZEROS + self.frequent.len();
-        if len > TOKENS || self.frequent.len() > FREQUENT {
+        let too_large = |value: &u64| bits < 64 && *value >> bits != 0;
+        if len > TOKENS || self.frequent.len() > FREQUENT || self.frequent.iter().any(too_large) {
             return None;
         }
         let mut alphabet = Alphabet {
@@ -217,6 +218,12 @@ mod tests {
             let alphabet = Scheme::of_symbols(bits).alphabet(8);
             assert!(alphabet.is_some(), "{bits}");
         }
+        let frequent = |value| Scheme {
+            frequent: vec![value],
+            ..Scheme::of(2)
+        };
+        assert!(frequent(0xffff).alphabet(16).is_some());
+        assert!(frequent(0x1_0000).alphabet(16).is_none());
         assert!(
             Scheme {
                 direct: 1,

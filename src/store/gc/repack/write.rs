@@ -14,8 +14,8 @@ use crate::store::layout::SETTLED;
 use crate::store::object::{Object, Tools};
 use crate::store::pack::Sealed;
 use crate::store::pipeline::{self, Effort, Task};
-use crate::store::writer::{Known, Output, PutItem};
-use crate::store::{Element, Shared};
+use crate::store::writer::{Known, Numbers, Output, PutItem};
+use crate::store::{Element, Format, Shared};
 
 use super::choose::{Choice, Place, Places, Price, choose, height, tall};
 use super::web::{Copy, Node};
@@ -181,7 +181,7 @@ impl<'a> Writing<'a> {
                 element: one.object.element(),
                 expect: None,
                 bases: one.choice.bases.clone(),
-                numbers: one.wanted.numbers,
+                numbers: numbers(one),
                 fields: fields_of(one.object.element(), &one.object.record().tables),
             })
             .collect();
@@ -299,4 +299,13 @@ fn unreadable(error: StoreError, tried: &[Tried<'_>]) -> StoreError {
             None => StoreError::Source { item, source },
         },
     }
+}
+
+/// What is known of an object's numbers, unless it was stored as others: the same bytes may be tensors of two types.
+fn numbers(one: &Tried<'_>) -> Option<Numbers> {
+    let as_stored = |numbers: &Numbers| {
+        let Numbers { format, .. } = numbers;
+        Element::number(format.width() as u8, *format != Format::I8) == one.object.element()
+    };
+    one.wanted.numbers.filter(as_stored)
 }
