@@ -13,7 +13,7 @@ mod predict;
 mod project;
 mod quantise;
 
-use super::{Codec, CodecError, Decoder, Element, Encoder, Stored, block, delta};
+use super::{Codec, CodecError, Decoder, Encoder, Stored, block, delta};
 use crate::store::layout::Cursor;
 
 pub use format::Format;
@@ -184,8 +184,7 @@ fn decode(
 ) -> Result<(), CodecError> {
     let mut cursor = Cursor(chunk.payload);
     let (conversion, low_rank) = Conversion::read(&mut cursor)?;
-    let element = Element::number(conversion.to.width() as u8, conversion.to != Format::I8);
-    if chunk.element != element {
+    if chunk.element != conversion.to.element() {
         return Err(CodecError::Malformed(
             "a view has other elements than its object",
         ));

@@ -1,5 +1,7 @@
 //! Number formats, block by block: to single precision, and back with rounding to the nearest.
 
+use crate::store::Element;
+
 /// How the bytes of a number are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -21,6 +23,11 @@ impl Format {
             Self::Bf16 | Self::F16 => 2,
             Self::F32 => 4,
         }
+    }
+
+    /// What the store takes such numbers for.
+    pub(in crate::store) fn element(self) -> Element {
+        Element::number(self.width() as u8, self != Self::I8)
     }
 
     /// How many bits its mantissa has.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::Element;
 
 const FORMATS: [Format; 4] = [Format::Bf16, Format::F16, Format::F32, Format::I8];
 

@@ -15,7 +15,7 @@ use crate::store::object::{Object, Tools};
 use crate::store::pack::Sealed;
 use crate::store::pipeline::{self, Effort, Task};
 use crate::store::writer::{Known, Numbers, Output, PutItem};
-use crate::store::{Element, Format, Shared};
+use crate::store::{Element, Shared};
 
 use super::choose::{Choice, Place, Places, Price, choose, height, tall};
 use super::web::{Copy, Node};
@@ -303,9 +303,6 @@ fn unreadable(error: StoreError, tried: &[Tried<'_>]) -> StoreError {
 
 /// What is known of an object's numbers, unless it was stored as others: the same bytes may be tensors of two types.
 fn numbers(one: &Tried<'_>) -> Option<Numbers> {
-    let as_stored = |numbers: &Numbers| {
-        let Numbers { format, .. } = numbers;
-        Element::number(format.width() as u8, *format != Format::I8) == one.object.element()
-    };
+    let as_stored = |numbers: &Numbers| numbers.format.element() == one.object.element();
     one.wanted.numbers.filter(as_stored)
 }
