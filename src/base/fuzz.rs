@@ -4,7 +4,7 @@
 #[cfg(test)]
 pub(crate) mod check;
 #[cfg(test)]
-mod limits;
+pub(crate) mod limits;
 #[cfg(test)]
 mod mutate;
 mod targets;

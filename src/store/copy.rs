@@ -10,8 +10,9 @@ use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress};
 
 use super::Shared;
+use super::chain::Tools;
 use super::error::{Result, StoreError};
-use super::object::{Object, Tools};
+use super::object::Object;
 use super::parallel::{Numbering, for_each};
 
 /// A whole object that belongs into a file.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::base::ObjectId;
 
 use super::Shared;
+use super::chain::DEPTH;
 use super::error::{Flaw, Result};
-use super::object::DEPTH;
 
 /// The longest chain of objects that are needed for one of this object's chunks, over all copies of all of them: where
 /// copies differ, a reader may take any. An error where it is longer than a reader follows, or where an object of it

@@ -18,6 +18,7 @@
 
 mod assemble;
 mod cdc;
+mod chain;
 mod checksum;
 mod codec;
 mod copy;
@@ -31,14 +32,17 @@ mod hold;
 mod kindred;
 mod layout;
 mod object;
+mod opened;
 mod pack;
 mod packs;
 mod parallel;
 mod pipeline;
 mod record;
+mod shelf;
 mod sound;
 mod usage;
 mod verify;
+mod work;
 mod writer;
 
 #[cfg(test)]
@@ -142,7 +146,7 @@ impl Store {
     /// Errors: `Missing`; `Damaged` where no pack has a good record; `Unsupported` or `Pack` where it is in no
     /// pack that can be listed, but some cannot.
     pub fn object(&self, id: &ObjectId) -> Result<Object> {
-        Object::open(&self.shared, id, 0, &mut object::Tools::default())
+        Object::open(&self.shared, id, &mut chain::Tools::default())
     }
 
     /// All bytes of an object, verified. One longer than `limit` is an error before anything is read.
@@ -189,9 +193,10 @@ impl Store {
         usage::usage(&self.shared)
     }
 
-    /// How many objects must be decoded one after the other before one of the object's chunks can be.
+    /// How many objects must be decoded one after the other before one of the object's chunks can be, if a reader
+    /// takes the copies for which it is most.
     pub fn height(&self, id: &ObjectId) -> Result<u8> {
-        self.object(id)?.height(&mut object::Tools::default())
+        height::tallest(&self.shared, id)
     }
 
     /// How an object is stored; `None` where it is not.

@@ -22,11 +22,11 @@ use crate::base::{ObjectId, Progress};
 
 use super::Element;
 use super::cdc::{LARGE, LONGEST, first_part};
+use super::chain::Tools;
 use super::checksum::checksum;
 use super::codec::{Against, Encoder, RAW, needs_base};
 use super::error::{Result, StoreError};
 use super::kindred::Kindred;
-use super::object::Tools;
 use super::parallel::workers;
 use super::writer::{Known, Output, Put, PutItem};
 pub(super) use plan::{Effort, HEIGHT};

@@ -1,5 +1,7 @@
 //! The record of an object: how its bytes are stored, and what proves each of its chunks.
 
+use std::collections::BTreeSet;
+
 use crate::base::ObjectId;
 use crate::base::id::{CHUNK, ChunkValue, id_of_chunks};
 
@@ -14,6 +16,8 @@ const FIXED: usize = 32 + 8 + 4 + 4 + 4 + 4 + 8;
 const CHUNK_ENTRY: usize = 24;
 /// Bytes per part.
 const PART_ENTRY: usize = 36;
+/// Tables are no longer: those of a matrix of low rank have a million numbers at most.
+const TABLES: usize = 4 << 20;
 /// The base index that means "none".
 const NO_BASE: u8 = 0xff;
 
@@ -84,6 +88,16 @@ impl Record {
             Body::Chunks(chunks) => chunks.last().map_or(0, |c| c.at + u64::from(c.stored)),
             Body::Parts(_) => 0,
         }
+    }
+
+    /// About as many bytes as it takes in memory.
+    pub(super) fn footprint(&self) -> usize {
+        let rows = match &self.body {
+            Body::Chunks(chunks) => size_of_val(chunks.as_slice()),
+            Body::Parts(parts) => 2 * size_of_val(parts.as_slice()),
+        };
+        let lists = size_of_val(self.bases.as_slice()) + size_of_val(self.values.as_slice());
+        size_of::<Self>() + self.tables.len() + rows + lists
     }
 
     /// The objects that it is written with: bases or parts.
@@ -183,6 +197,12 @@ impl Record {
             .as_chunks::<32>()
             .0;
         let bases: Vec<_> = listed.iter().map(|id| ObjectId::from_bytes(*id)).collect();
+        if bases.iter().collect::<BTreeSet<_>>().len() != bases.len() {
+            return Err(Flaw::Record("it lists a base twice"));
+        }
+        if tables > TABLES {
+            return Err(Flaw::Record("its tables are too long"));
+        }
         let tables = cursor.take(tables).ok_or_else(short)?.to_vec();
         let chunks = len.div_ceil(CHUNK as u64);
         let body = match layout {
@@ -345,5 +365,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_base_that_is_listed_twice_and_tables_beyond_all_need_are_refused() {
+        let [chunked, _] = examples().try_into().expect("two");
+        let refused = |change: &dyn Fn(&mut Record)| {
+            let mut record = chunked.clone();
+            change(&mut record);
+            Record::decode(&record.encode()).is_err()
+        };
+        assert!(!refused(&|record| record.bases.push(ObjectId::of(b"c"))));
+        assert!(refused(&|record| record.bases.push(record.bases[0])));
+        assert!(!refused(&|record| record.tables = vec![0; TABLES]));
+        assert!(refused(&|record| record.tables = vec![0; TABLES + 1]));
     }
 }

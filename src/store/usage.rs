@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::base::{ObjectId, ReadAt};
 
 use super::Shared;
+use super::chain::Tools;
 use super::codec;
 use super::error::{Result, StoreError};
-use super::object::{Object, Tools};
+use super::object::Object;
 use super::packs::is_gone;
 use super::record::Body;
 
@@ -66,7 +67,7 @@ pub(super) fn usage(shared: &Shared) -> Result<Usage> {
 
 pub(super) fn stored_size(shared: &Arc<Shared>, id: &ObjectId) -> Result<Option<StoredSize>> {
     let tools = &mut Tools::default();
-    let object = match Object::open(shared, id, 0, tools) {
+    let object = match Object::open(shared, id, tools) {
         Ok(object) => object,
         Err(StoreError::Missing { .. }) => return Ok(None),
         Err(e) => return Err(e),
@@ -82,7 +83,7 @@ pub(super) fn stored_size(shared: &Arc<Shared>, id: &ObjectId) -> Result<Option<
     if let Body::Parts(parts) = &object.record().body {
         size.parts = parts.len() as u64;
         for part in parts {
-            add(&mut size, &Object::open(shared, &part.id, 1, tools)?);
+            add(&mut size, &Object::open(shared, &part.id, tools)?);
         }
     }
     Ok(Some(size))

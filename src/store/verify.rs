@@ -12,9 +12,10 @@ use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress};
 
 use super::Shared;
+use super::chain::Tools;
 use super::error::{Result, StoreError};
 use super::layout::{self, PACK_MAGIC, Unusable, check_header};
-use super::object::{Object, Tools};
+use super::object::Object;
 use super::pack::{Entry, Handle, Pack, Problem, Table, read_footer};
 use super::parallel::{Numbering, for_each};
 use super::record::Body;
@@ -325,7 +326,7 @@ impl Checker<'_> {
             stored: u128::from(record.stored()) + u128::from(entry.len),
         };
         add(&mut self.sums, pack.name, Some(totals));
-        let object = Object::new(self.shared, pack, record, 0);
+        let object = Object::new(self.shared, pack, record);
         if object.chunks() > MANY {
             self.large.push(object);
             return Ok(());

@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// The most bytes that `act` had at once, and what it returned. What other threads allocate does not count.
-pub(super) fn counted<T>(act: impl FnOnce() -> T) -> (usize, T) {
+pub(crate) fn counted<T>(act: impl FnOnce() -> T) -> (usize, T) {
     NOW.set(0);
     MOST.set(0);
     ON.set(true);

@@ -66,7 +66,7 @@ impl Store {
                     };
                     if prover.is_good(shared, &pack, &entry, progress)? {
                         let record = pack.record(&shared.packs.handles, &entry)?;
-                        found.push(Object::new(shared, &pack, record, 0));
+                        found.push(Object::new(shared, &pack, record));
                         left.remove(&id);
                     }
                 }

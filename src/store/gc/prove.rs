@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::base::{ObjectId, Progress};
 use crate::store::Shared;
+use crate::store::chain::Tools;
 use crate::store::error::{Result, StoreError};
-use crate::store::object::{Object, Tools};
+use crate::store::object::Object;
 use crate::store::pack::{Entry, Pack};
 
 /// Reads copies, each of them once.
@@ -49,7 +50,7 @@ impl Prover {
         progress: &dyn Progress,
     ) -> Result<()> {
         let record = pack.record(&shared.packs.handles, entry)?;
-        let object = Object::new(shared, pack, record, 0);
+        let object = Object::new(shared, pack, record);
         for index in 0..object.chunks() {
             if progress.cancelled() {
                 return Err(StoreError::Cancelled);

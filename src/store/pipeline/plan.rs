@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::ObjectId;
 
+use super::super::chain::Tools;
 use super::super::codec::{
     Against, Conversion, Encoder, Floats, Format, Look, Sample, View, factor,
 };
 use super::super::height::tallest;
-use super::super::object::{Object, Tools};
+use super::super::object::Object;
 use super::super::writer::{Candidate, Numbers, PutItem};
 use super::super::{Element, Shared};
 use contest::Contests;
@@ -226,7 +227,7 @@ impl Planner<'_> {
                 continue;
             }
             tried.push(id);
-            let Ok(object) = Object::open(self.shared, &id, 0, self.tools) else {
+            let Ok(object) = Object::open(self.shared, &id, self.tools) else {
                 continue;
             };
             match tallest(self.shared, &id) {
@@ -247,7 +248,7 @@ impl Planner<'_> {
     /// All candidates that are there.
     fn all(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
         let open = |candidate: &Candidate| {
-            let object = Object::open(self.shared, &candidate.id, 0, self.tools);
+            let object = Object::open(self.shared, &candidate.id, self.tools);
             Some((candidate.version, Arc::new(object.ok()?)))
         };
         item.bases.iter().filter_map(open).collect()

@@ -24,7 +24,7 @@ fn chunks(record: &mut Record) -> &mut Vec<Chunk> {
 }
 
 /// The concatenation of other objects.
-fn parted(parts: &[&[u8]]) -> Handmade {
+pub(super) fn parted(parts: &[&[u8]]) -> Handmade {
     let part = |bytes: &&[u8]| Part {
         id: ObjectId::of(bytes),
         len: bytes.len() as u32,
@@ -35,7 +35,7 @@ fn parted(parts: &[&[u8]]) -> Handmade {
 }
 
 /// A store in which the pack of the first records is looked into before that of the others.
-fn in_order(first: &[Handmade], then: &[Handmade]) -> Sandbox {
+pub(super) fn in_order(first: &[Handmade], then: &[Handmade]) -> Sandbox {
     for seed in 0.. {
         let sandbox = Sandbox::new();
         let filler = vec![raw(&weights(40, 1000 + seed))];

@@ -8,6 +8,7 @@ mod damage;
 mod deltas;
 mod gc;
 mod gc_beside;
+mod malice;
 mod many;
 mod mend;
 mod mosaics;

@@ -10,7 +10,11 @@ use crate::base::id::{ChunkValue, chunk_value, id_of_chunks};
 use crate::base::kind::Failure;
 
 /// A record of `bytes`, each chunk against what these strips put together of the bases, and its stored bytes.
-fn mosaic(bytes: &[u8], bases: &[&[u8]], strips: impl Fn(usize) -> Vec<Strip>) -> Handmade {
+pub(super) fn mosaic(
+    bytes: &[u8],
+    bases: &[&[u8]],
+    strips: impl Fn(usize) -> Vec<Strip>,
+) -> Handmade {
     let (mut stored, mut chunks) = (Vec::new(), Vec::new());
     let mut encoder = Encoder::new();
     for (index, chunk) in bytes.chunks(CHUNK).enumerate() {
@@ -70,7 +74,7 @@ fn mosaic(bytes: &[u8], bases: &[&[u8]], strips: impl Fn(usize) -> Vec<Strip>) -
     (record, stored)
 }
 
-fn values(bytes: &[u8]) -> Vec<ChunkValue> {
+pub(super) fn values(bytes: &[u8]) -> Vec<ChunkValue> {
     let chunks = (0..).zip(bytes.chunks(CHUNK));
     chunks.map(|(i, chunk)| chunk_value(i, chunk)).collect()
 }
@@ -179,36 +183,6 @@ fn a_base_that_ends_before_is_zeros_and_one_that_is_not_listed_is_damage() {
     let error = sandbox.store().read(&record.id, u64::MAX);
     let error = error.expect_err("its row names a base as well");
     assert_eq!(error.kind(), Kind::Damaged);
-}
-
-#[test]
-fn what_would_be_hours_of_work_is_refused() {
-    const CHUNKS: usize = 6;
-    let sandbox = Sandbox::new();
-    // Each chunk needs a byte of all chunks of the level below: 6^8 chunks for one at the top.
-    let level = |level: u8| {
-        let mut chunk = vec![level; CHUNK];
-        chunk[..4].fill(99); // what is constant would be stored as such
-        chunk.repeat(CHUNKS)
-    };
-    let levels: Vec<Vec<u8>> = (0..9).map(level).collect();
-    put(&sandbox.store(), &levels[..1], F32).expect("put");
-    for pair in levels.windows(2) {
-        let bytes = |_| {
-            let each = (0..CHUNKS as u64).map(|i| Strip::run(0, 4 * i, i << 20, 1));
-            each.collect()
-        };
-        publish(&sandbox, vec![mosaic(&pair[1], &[&pair[0]], bytes)]);
-    }
-    let store = sandbox.store();
-    let read = |level: usize| {
-        let id = id_of_chunks(&values(&levels[level])).expect("of several chunks");
-        let mut chunk = Vec::new();
-        let done = store.object(&id).expect("there").read_chunk(5, &mut chunk);
-        done.map(|()| assert!(chunk == levels[level][..CHUNK]))
-    };
-    let error = read(8).expect_err("refused");
-    assert_eq!(error.kind(), Kind::Damaged);
-    assert!(error.to_string().contains("1 GiB"), "{error}");
-    read(3).expect("216 chunks are no malice");
+    let sound = sandbox.store().is_sound(&ObjectId::of(&moved));
+    assert!(!sound.expect("looked at"));
 }

@@ -3,7 +3,6 @@
 use super::deltas::{put_after, record, tuned};
 use super::gc::{collect, ids};
 use super::*;
-use crate::store::object::Tools;
 
 pub(super) const COLUMNS: usize = 384;
 pub(super) const ROW: usize = COLUMNS * 4;
@@ -306,11 +305,9 @@ fn chains_through_fusions_stay_short() {
         all.push(whole);
         all.extend(parts.iter().cloned());
     }
-    let mut tools = Tools::default();
-    let heights = all.iter().map(|bytes| {
-        let object = store.object(&ObjectId::of(bytes)).expect("there");
-        object.height(&mut tools).expect("known")
-    });
+    let heights = all
+        .iter()
+        .map(|bytes| store.height(&ObjectId::of(bytes)).expect("known"));
     let heights: Vec<u8> = heights.collect();
     assert_eq!(heights[2..5], [1, 2, 2]);
     assert!(heights.iter().all(|height| *height <= 4), "{heights:?}");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::ObjectId;
-use crate::store::object::DEPTH;
+use crate::store::chain::DEPTH;
 use crate::store::pipeline::HEIGHT;
 use crate::store::writer::Candidate;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::base::{ObjectId, Progress};
 use crate::store::Shared;
+use crate::store::chain::DEPTH;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::survey::Survey;
-use crate::store::object::DEPTH;
 use crate::store::pack::Entry;
 use crate::store::{Element, record::Body};
 

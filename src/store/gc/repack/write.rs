@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress, ReadAt};
+use crate::store::chain::Tools;
 use crate::store::codec::fields_of;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::copy::append;
 use crate::store::gc::prove::Prover;
 use crate::store::kindred::Kindred;
 use crate::store::layout::SETTLED;
-use crate::store::object::{Object, Tools};
+use crate::store::object::Object;
 use crate::store::pack::Sealed;
 use crate::store::pipeline::{self, Effort, Task};
 use crate::store::writer::{Known, Numbers, Output, PutItem};
@@ -151,7 +152,7 @@ impl<'a> Writing<'a> {
             });
             match choice {
                 Some((wanted, choice)) => {
-                    let object = Object::open(self.shared, &id, 0, &mut Tools::default())?;
+                    let object = Object::open(self.shared, &id, &mut Tools::default())?;
                     tried.push(Tried {
                         id,
                         node,

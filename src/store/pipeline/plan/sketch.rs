@@ -3,7 +3,8 @@
 use crate::base::ReadAt;
 use crate::base::id::CHUNK;
 use crate::store::Element;
-use crate::store::object::{Object, Tools};
+use crate::store::chain::Tools;
+use crate::store::object::Object;
 
 /// So many numbers make a sketch.
 pub(super) const NUMBERS: usize = 128;

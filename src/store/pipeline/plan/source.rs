@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::{ObjectId, ReadAt};
-use crate::store::assemble::assemble;
+use crate::store::assemble::{Bases, assemble};
+use crate::store::chain::Tools;
 use crate::store::codec::{Strip, are_apart, mosaic_fits};
-use crate::store::object::{Object, Tools};
+use crate::store::error::Result;
+use crate::store::object::Object;
 
 /// A record has no room for more bases.
 pub(super) const BASES: usize = 254;
@@ -73,9 +75,10 @@ impl Source {
             Place::Window(base, offset) => {
                 bases[usize::from(*base)].window(*offset, len, tools, out)
             }
-            Place::Strips(strips) => assemble(strips, len, tools, out, |base, _| {
-                Ok(&bases[usize::from(base)])
-            }),
+            Place::Strips(strips) => {
+                let mut chunk = Vec::new();
+                assemble(strips, len, &mut Laid { bases, tools }, &mut chunk, out)
+            }
         };
         done.ok()
     }
@@ -86,6 +89,22 @@ impl Source {
             Self::One(base) => vec![base.id()],
             Self::Laid(layout) => layout.bases.iter().map(|base| base.id()).collect(),
         }
+    }
+}
+
+/// Objects that lie side by side.
+struct Laid<'a> {
+    bases: &'a [Arc<Object>],
+    tools: &'a mut Tools,
+}
+
+impl Bases for Laid<'_> {
+    fn len(&mut self, base: u8) -> Result<u64> {
+        Ok(self.bases[usize::from(base)].len())
+    }
+
+    fn chunk(&mut self, base: u8, index: u64, out: &mut Vec<u8>) -> Result<()> {
+        self.bases[usize::from(base)].base_chunk(index, self.tools, out)
     }
 }
 

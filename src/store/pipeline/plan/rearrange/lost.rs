@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::base::id::CHUNK;
 use crate::base::{ObjectId, ReadAt};
+use crate::store::chain::Tools;
 use crate::store::height::tallest;
 use crate::store::kindred::{Fresh, Kindred};
-use crate::store::object::{Object, Tools};
+use crate::store::object::Object;
 use crate::store::parallel::for_each;
 use crate::store::{Element, Shared};
 
@@ -118,7 +119,7 @@ impl<'a> Search<'a> {
         let kin = self.kindred.lost.get(lost)?;
         let mut id = kin.id;
         loop {
-            let object = Object::open(self.shared, &id, 0, tools).ok()?;
+            let object = Object::open(self.shared, &id, tools).ok()?;
             if object.len() != kin.len {
                 return None;
             }
@@ -190,7 +191,7 @@ impl<'a> Search<'a> {
         let state = || (Tools::default(), Vec::new());
         let found = for_each(count as u64, state, |(tools, found), at| {
             let at = at as usize;
-            let object = Object::open(self.shared, &self.kindred.lost[at].id, 0, tools);
+            let object = Object::open(self.shared, &self.kindred.lost[at].id, tools);
             let Ok(object) = object else { return Ok(()) };
             let mut peek = Peek::new(&object);
             let size = size(object.record().element) as u64;

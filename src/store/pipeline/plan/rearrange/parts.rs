@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use crate::base::ReadAt;
+use crate::store::chain::Tools;
 use crate::store::codec::Strip;
-use crate::store::object::{Object, Tools};
+use crate::store::object::Object;
 use crate::store::writer::PutItem;
 
 use super::super::sketch::{Peek, Sketch, size};

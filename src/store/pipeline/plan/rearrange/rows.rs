@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::base::ReadAt;
 use crate::base::id::CHUNK;
+use crate::store::chain::Tools;
 use crate::store::codec::Strip;
-use crate::store::object::{Object, Tools};
+use crate::store::object::Object;
 use crate::store::writer::PutItem;
 use crate::store::{Element, Span};
 
