@@ -1,5 +1,7 @@
 //! Base bytes that are put together of strips of several objects.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::id::CHUNK;
 
 use super::codec::Strip;
@@ -47,6 +49,20 @@ pub(super) fn assemble(
         }
     }
     Ok(())
+}
+
+/// How many chunks of each base have bytes of these strips.
+pub(super) fn touched(strips: &[Strip]) -> BTreeMap<u8, u64> {
+    let mut segments = Vec::new();
+    strips
+        .iter()
+        .for_each(|strip| cut(strip, u64::MAX, &mut segments));
+    let chunks: BTreeSet<(u8, u64)> = segments.iter().map(|of| (of.base, of.chunk)).collect();
+    let mut touched = BTreeMap::new();
+    for (base, _) in chunks {
+        *touched.entry(base).or_insert(0) += 1;
+    }
+    touched
 }
 
 /// Cuts the runs of a strip at the chunks of its base, which has `end` bytes.

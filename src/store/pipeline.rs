@@ -38,7 +38,7 @@ const SMALL: u64 = 64 << 10;
 /// A batch is full with so many items, or with a chunk's bytes.
 const BATCH: usize = 256;
 /// A chunk is coded alone where decoding it would take so much work on its bases: a reader's limit is far above.
-const WORK: u64 = 64 << 20;
+pub(super) const WORK: u64 = 64 << 20;
 
 /// A piece of work.
 enum Job {

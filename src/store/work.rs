@@ -5,10 +5,15 @@
 
 /// The most bytes that may be decoded for one chunk, that may be decoded in vain, and that records may have which are
 /// opened for it.
-const MOST: u64 = 1 << 30;
+pub(super) const MOST: u64 = 1 << 30;
 
 /// What a chunk of a base costs beside its bytes, and a record.
 const EACH: u64 = 64 << 10;
+
+/// What it counts to decode a chunk for another, of so many bytes with the tables of its record.
+pub(super) fn cost(bytes: u64) -> u64 {
+    bytes + EACH
+}
 
 /// Counts what is decoded and opened for others.
 #[derive(Default)]
@@ -36,13 +41,13 @@ impl Work {
 
     /// A chunk of so many bytes is to be decoded. False where it is too much.
     pub(super) fn decode(&mut self, bytes: u64) -> bool {
-        self.done += bytes + EACH;
+        self.done += cost(bytes);
         self.done - self.begun <= MOST
     }
 
     /// A record of so many bytes is to be read. False where it is too much.
     pub(super) fn open(&mut self, bytes: u32) -> bool {
-        self.opened += u64::from(bytes) + EACH;
+        self.opened += cost(u64::from(bytes));
         self.opened <= MOST
     }
 

@@ -7,7 +7,6 @@ use super::mosaics::{mosaic, values};
 use super::*;
 use crate::base::Kind;
 use crate::base::fuzz::limits::counted;
-use crate::base::id::id_of_chunks;
 use crate::base::kind::Failure;
 
 const CHUNKS: usize = 6;
@@ -17,10 +16,6 @@ fn level(level: u8) -> Vec<u8> {
     let mut chunk = vec![level; CHUNK];
     chunk[..4].fill(99); // what is constant would be stored as such
     chunk.repeat(CHUNKS)
-}
-
-fn id(bytes: &[u8]) -> ObjectId {
-    id_of_chunks(&values(bytes)).unwrap_or_else(|| ObjectId::of(bytes))
 }
 
 /// A level of which each chunk needs a byte of all chunks of the one below.
@@ -46,7 +41,7 @@ fn what_would_be_hours_of_work_is_refused() {
     let read = |number: u8| {
         let bytes = level(number);
         let mut chunk = Vec::new();
-        let object = store.object(&id(&bytes)).expect("there");
+        let object = store.object(&ObjectId::of(&bytes)).expect("there");
         let done = object.read_chunk(5, &mut chunk);
         done.map(|()| assert!(chunk == bytes[..CHUNK]))
     };
@@ -62,14 +57,17 @@ fn a_copy_that_would_be_hours_of_work_takes_none_from_a_good_one() {
     let mut bad = levels();
     bad.truncate(8); // it is a base itself
     let (record, _) = bad.last_mut().expect("eight");
-    record.id = id(&base);
+    record.id = ObjectId::of(&base);
     record.values = values(&base);
     // Its chunks begin in the middle of those of the base: each needs two.
     let bytes = weights(2 * CHUNK, 2);
     bad.push(against(&bytes, &base, 777, XOR));
     let sandbox = in_order(&bad, &[raw(&base)]);
     let mut chunk = Vec::new();
-    let object = sandbox.store().object(&id(&bytes)).expect("there");
+    let object = sandbox
+        .store()
+        .object(&ObjectId::of(&bytes))
+        .expect("there");
     object.read_chunk(0, &mut chunk).expect("read");
     assert!(chunk == bytes[..CHUNK]);
 }

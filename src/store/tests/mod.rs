@@ -16,6 +16,7 @@ mod put;
 mod rearranged;
 mod repack;
 mod repack_copies;
+mod repack_work;
 
 use std::path::{Path, PathBuf};
 

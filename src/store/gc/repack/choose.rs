@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use crate::base::ObjectId;
+use crate::store::Element;
 use crate::store::chain::DEPTH;
-use crate::store::pipeline::HEIGHT;
+use crate::store::pipeline::{HEIGHT, WORK};
 use crate::store::writer::Candidate;
 
 use super::Wanted;
+use super::takes::{self, Takes};
 use super::web::{Copy, Node};
 
 /// So many candidates are tried for one object.
@@ -41,8 +43,54 @@ pub(super) struct Place {
     pub(super) height: u8,
     /// The longest chain on from it over all copies, old and new.
     pub(super) tall: u8,
+    pub(super) element: Element,
+    pub(super) len: u64,
+    /// The most work for one chunk of it over all copies, old and new, with this chunk.
+    pub(super) each: u64,
     /// What it is written with.
     pub(super) needs: Vec<ObjectId>,
+}
+
+impl Place {
+    /// Of an object of which this copy is the one to keep, and with a new one where it is `coded` with these.
+    pub(super) fn of(
+        node: &Node,
+        height: u8,
+        needs: &[ObjectId],
+        coded: bool,
+        places: &Places,
+    ) -> Self {
+        let one = |id: &ObjectId| places.get(id).map(Self::taken);
+        let old = node.copies.iter();
+        let old = old.map(|copy| {
+            (
+                &copy.needs[..],
+                copy.takes.work(&copy.needs, node.element, one),
+            )
+        });
+        let new = coded.then(|| (needs, Takes::One.work(needs, node.element, one)));
+        let (mut tall, mut work) = (0, 0);
+        for (needs, more) in old.chain(new) {
+            let above = needs
+                .iter()
+                .map(|id| 1 + places.get(id).map_or(0, |place| place.tall));
+            tall = above.max().unwrap_or(0).max(tall);
+            work = more.max(work);
+        }
+        Self {
+            height,
+            tall,
+            element: node.element,
+            len: node.len,
+            each: takes::chunk(node.len, node.tables).saturating_add(work),
+            needs: needs.to_vec(),
+        }
+    }
+
+    /// What who takes chunks of it has to know.
+    fn taken(&self) -> (Element, u64, u64) {
+        (self.element, self.len, self.each)
+    }
 }
 
 /// By object.
@@ -53,13 +101,6 @@ pub(super) type Places = HashMap<ObjectId, Place>;
 pub(super) fn height(copy: &Copy, places: &Places) -> u8 {
     let above = |need: &ObjectId| 1 + places.get(need).map_or(0, |place| place.height);
     copy.needs.iter().map(above).max().unwrap_or(0)
-}
-
-/// The longest chain on from an object over its old copies.
-pub(super) fn tall(node: &Node, places: &Places) -> u8 {
-    let needs = node.copies.iter().flat_map(|copy| &copy.needs);
-    let above = |need: &ObjectId| 1 + places.get(need).map_or(0, |place| place.tall);
-    needs.map(above).max().unwrap_or(0)
 }
 
 /// What an object may be written with, and what it may take then.
@@ -78,6 +119,8 @@ pub(super) fn choose(
 ) -> Option<Choice> {
     // What is written with it gets no longer chain than any other object has.
     let most = wanted.height.min(HEIGHT.saturating_sub(node.up));
+    // What adds up in others takes no more than it did.
+    let bearable = if node.shared { node.work } else { WORK };
     let mut bases: Vec<Candidate> = Vec::new();
     let mut left: Vec<Candidate> = wanted.likely.iter().rev().copied().collect();
     let mut tried = Vec::new();
@@ -90,7 +133,9 @@ pub(super) fn choose(
         let Some(place) = places.get(&candidate.id) else {
             continue;
         };
-        if place.height < most && node.up + 1 + place.tall <= DEPTH {
+        let one = |_: &ObjectId| Some(place.taken());
+        let work = Takes::One.work(&[candidate.id], node.element, one);
+        if place.height < most && node.up + 1 + place.tall <= DEPTH && work <= bearable {
             bases.push(candidate);
         } else {
             // What it is written with itself stands for it.

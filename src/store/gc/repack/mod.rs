@@ -17,11 +17,16 @@
 //!    is by then, new lines of others included. A writer that comes later counts the longest chain over all copies
 //!    ([`crate::store::height`]).
 //!
+//! In the same way no chunk comes to take more of others than a reader decodes for it ([`takes`]): what some copy takes
+//! together with others, where work adds up, is never written to take more than it did; everything else stays below
+//! what a writer allows itself; and the sum is taken once more before anything is shown.
+//!
 //! Old packs go after that, as in any gc: each once every object of it that is needed was read to its end elsewhere.
 //! Taking them away only takes lines from the web. Cut off anywhere, there are old packs, or these and some new ones.
 
 mod choose;
 mod due;
+mod takes;
 mod web;
 mod write;
 

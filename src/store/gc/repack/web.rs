@@ -10,7 +10,10 @@ use crate::store::chain::DEPTH;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::survey::Survey;
 use crate::store::pack::Entry;
+use crate::store::work::MOST;
 use crate::store::{Element, record::Body};
+
+use super::takes::{self, Takes};
 
 /// One copy of an object.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Copy {
     pub(super) stored: u64,
     /// What it is written with.
     pub(super) needs: Vec<ObjectId>,
+    /// What it takes of these for one chunk.
+    pub(super) takes: Takes,
 }
 
 /// An object, and what readers may meet below and above it.
@@ -32,9 +37,16 @@ pub(super) struct Node {
     pub(super) element: Element,
     /// Whether a copy is made of parts.
     pub(super) parted: bool,
+    /// Bytes of the longest tables of a copy.
+    pub(super) tables: u64,
     /// The longest chain of objects that some choice of copies leads through, from it on and up to it.
     pub(super) down: u8,
     pub(super) up: u8,
+    /// The most bytes of others that one of its chunks takes, all the way down, whichever copies are read.
+    pub(super) work: u64,
+    /// Whether some copy of another object takes chunks of it and of others for one of its own: what it takes more
+    /// itself adds up there.
+    pub(super) shared: bool,
 }
 
 impl Node {
@@ -73,19 +85,25 @@ impl Web {
                     len: record.len,
                     element: record.element,
                     parted: false,
+                    tables: 0,
                     down: 0,
                     up: 0,
+                    work: 0,
+                    shared: false,
                 });
+                node.tables = node.tables.max(record.tables.len() as u64);
                 node.parted |= matches!(record.body, Body::Parts(_));
                 node.copies.push(Copy {
                     pack: at,
                     entry: *entry,
                     stored: record.stored() + u64::from(entry.len),
                     needs: record.needs(),
+                    takes: Takes::of(shared, &listed.pack, &record),
                 });
             }
         }
         let mut web = Self { nodes };
+        web.mark_shared();
         if let Some(id) = web.measure(&HashMap::new()) {
             let pack = web.nodes.get(&id).and_then(|node| node.copies.first());
             let pack = pack.map(|copy| survey.packs[copy.pack].pack.name);
@@ -103,12 +121,38 @@ impl Web {
     }
 
     /// True if with these further copies, each of an object that is there and with bases that are, no choice of copies
-    /// leads anywhere that a reader does not follow.
+    /// leads anywhere that a reader does not follow, nor to more work than it does.
     pub(super) fn bears(&mut self, more: &HashMap<ObjectId, Vec<ObjectId>>) -> bool {
         let there = |id: &ObjectId| self.nodes.contains_key(id);
-        more.iter()
+        let all = more.iter();
+        if !all
+            .clone()
             .all(|(id, bases)| there(id) && bases.iter().all(there))
-            && self.measure(more).is_none()
+        {
+            return false;
+        }
+        let before: HashMap<ObjectId, u64> =
+            self.nodes.iter().map(|(id, n)| (*id, n.work)).collect();
+        // What was too much before is no affair of who makes it no worse.
+        self.measure(more).is_none()
+            && self
+                .nodes
+                .iter()
+                .all(|(id, node)| node.work <= MOST.max(before[id]))
+    }
+
+    /// Marks what is taken together with others.
+    fn mark_shared(&mut self) {
+        let copies = self.nodes.values().flat_map(|node| &node.copies);
+        let several = copies.filter(|copy| copy.takes != Takes::One);
+        let mut left: Vec<ObjectId> = several.flat_map(|copy| copy.needs.clone()).collect();
+        while let Some(id) = left.pop() {
+            if let Some(node) = self.nodes.get_mut(&id)
+                && !std::mem::replace(&mut node.shared, true)
+            {
+                left.extend(node.copies.iter().flat_map(|copy| &copy.needs));
+            }
+        }
     }
 
     /// Measures how long chains are from each object on, and up to it. Returns an object from which on one is too
@@ -130,11 +174,40 @@ impl Web {
                 *above = next.max(*above);
             }
         }
+        let work = self.works(more, &down);
         for (id, node) in &mut self.nodes {
             node.down = down[id];
             node.up = up.get(id).copied().unwrap_or(0);
+            node.work = work[id];
         }
         None
+    }
+
+    /// The work of each object, from those that need nothing on.
+    fn works(
+        &self,
+        more: &HashMap<ObjectId, Vec<ObjectId>>,
+        down: &HashMap<ObjectId, u8>,
+    ) -> HashMap<ObjectId, u64> {
+        let mut order: Vec<(&ObjectId, &Node)> = self.nodes.iter().collect();
+        order.sort_unstable_by_key(|(id, _)| down[*id]);
+        let mut work: HashMap<ObjectId, u64> = HashMap::with_capacity(order.len());
+        for (id, node) in order {
+            let one = |base: &ObjectId| {
+                let below = self.nodes.get(base)?;
+                let each = takes::chunk(below.len, below.tables);
+                let work = work.get(base).copied().unwrap_or(0);
+                Some((below.element, below.len, each.saturating_add(work)))
+            };
+            let takes = |copy: &Copy| copy.takes.work(&copy.needs, node.element, one);
+            let old = node.copies.iter().map(takes);
+            let new = more
+                .get(id)
+                .map(|bases| Takes::One.work(bases, node.element, one));
+            let most = old.chain(new).max().unwrap_or(0);
+            work.insert(*id, most);
+        }
+        work
     }
 
     /// What some copy of an object is written with.

@@ -18,7 +18,7 @@ use crate::store::pipeline::{self, Effort, Task};
 use crate::store::writer::{Known, Numbers, Output, PutItem};
 use crate::store::{Element, Shared};
 
-use super::choose::{Choice, Place, Places, Price, choose, height, tall};
+use super::choose::{Choice, Place, Places, Price, choose, height};
 use super::web::{Copy, Node};
 use super::{Order, View, Wanted};
 
@@ -218,12 +218,7 @@ impl<'a> Writing<'a> {
             let places = &self.written.places;
             let below = || put.bases.iter().filter_map(|base| places.get(base));
             let height = below().map(|below| below.height + 1).max();
-            let tallest = below().map(|below| below.tall + 1).max();
-            let place = Place {
-                height: height.unwrap_or(0),
-                tall: tallest.unwrap_or(0).max(tall(one.node, places)),
-                needs: put.bases.clone(),
-            };
+            let place = Place::of(one.node, height.unwrap_or(0), &put.bases, true, places);
             self.written.places.insert(one.id, place);
             self.written.bases.insert(one.id, put.bases);
             self.written.recoded += 1;
@@ -256,11 +251,7 @@ impl<'a> Writing<'a> {
     }
 
     fn place(&mut self, id: ObjectId, node: &Node, height: u8, needs: &[ObjectId]) {
-        let place = Place {
-            height,
-            tall: tall(node, &self.written.places),
-            needs: needs.to_vec(),
-        };
+        let place = Place::of(node, height, needs, false, &self.written.places);
         self.written.places.insert(id, place);
     }
 
