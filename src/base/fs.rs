@@ -4,6 +4,7 @@
 //! a killed process looks like to the disk. The one pattern for anything durable is: write beside, sync, rename,
 //! sync the folder; nobody ever sees half a file under its final name.
 
+mod outgoing;
 mod read;
 mod writeback;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use super::kind::{Failure, Kind};
 use super::litter;
 
+pub use outgoing::Outgoing;
 pub use read::{list_if_present, read_if_present, read_in_tree, read_limited};
 use writeback::Early;
 pub use writeback::Writeback;

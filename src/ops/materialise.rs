@@ -10,7 +10,7 @@ use super::state::{self, Stamp, Stat};
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use crate::base::fs::{ClosedTemp, TempFile, Writeback};
+use crate::base::fs::{ClosedTemp, Outgoing, TempFile, Writeback};
 use crate::base::litter;
 use crate::base::{Failure, Kind, ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
@@ -345,15 +345,17 @@ impl Prepared {
                 break;
             }
             let mut stamps = Vec::new();
+            let mut outgoing = Outgoing::default();
             let placed = batch
                 .into_iter()
-                .try_for_each(|file| place(ws, file, &mut done, &mut stamps));
+                .try_for_each(|file| place(ws, file, &mut done, &mut stamps, &mut outgoing));
             ws.update_state(|state| {
                 for (path, stamp) in stamps {
                     state.set(&path, stamp);
                 }
             })?;
             placed?;
+            outgoing.free(super::threads());
         }
         let folders: BTreeSet<&str> = done.written.iter().map(RepoPath::folder).collect();
         for folder in folders {
@@ -370,6 +372,7 @@ fn place(
     file: Ready,
     done: &mut Installed,
     stamps: &mut Vec<(RepoPath, Stamp)>,
+    outgoing: &mut Outgoing,
 ) -> Result<()> {
     let full = ws.on_disk(&file.path);
     if weights::lstat(ws, &file.path)? != file.replaces {
@@ -378,6 +381,7 @@ fn place(
     }
     let mode = mode(ws, &file.path, file.sidecar.executable);
     file.temp.set_mode(mode)?;
+    outgoing.hold(&full);
     file.temp
         .rename_to(&full)
         .during(|| format!("cannot put {} in its place", file.path))?;
