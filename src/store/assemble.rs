@@ -6,9 +6,10 @@
 use crate::base::ReadAt;
 use crate::base::id::CHUNK;
 
-use super::codec::Strip;
+use super::codec::{self, Strip};
 use super::error::{Flaw, Result};
-use super::object::{Object, Tools};
+use super::object::{Object, Tools, refused};
+use super::record::Chunk;
 
 /// The most that may be decoded for one chunk.
 const MOST: u64 = 1 << 30;
@@ -42,6 +43,36 @@ impl Work {
 }
 
 impl Object {
+    /// Puts the base bytes of one of its chunks into `out`: none for a chunk that is coded alone.
+    pub(super) fn base_bytes(
+        &self,
+        index: u64,
+        chunk: &Chunk,
+        payload: &[u8],
+        len: usize,
+        tools: &mut Tools,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let refused = |problem| refused(self.pack(), &self.id(), index, problem);
+        let strips = codec::strips(chunk.codec, payload, len).map_err(refused)?;
+        let needed = || codec::base_len(chunk.codec, payload, len).map_err(refused);
+        match chunk.base {
+            Some(which) if strips.is_empty() => {
+                let base = self.base(which, tools)?;
+                base.window(chunk.base_offset, needed()?, tools, out)
+            }
+            Some(_) => Err(self.flawed(Flaw::Record("a mosaic has a base of its own"))),
+            None if strips.is_empty() => {
+                out.clear();
+                Ok(())
+            }
+            None => {
+                let own = |which, tools: &mut Tools| self.base(which, tools);
+                assemble(&strips, needed()?, tools, out, own)
+            }
+        }
+    }
+
     /// Puts up to `len` verified bytes from `offset` on into `out`: fewer where the object ends before.
     pub(super) fn window(
         &self,
@@ -50,7 +81,6 @@ impl Object {
         tools: &mut Tools,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.clear();
         let end = self.len().min(offset.saturating_add(len as u64));
         let mut at = offset;
         if at < end && at.is_multiple_of(CHUNK as u64) && end - at <= CHUNK as u64 {
@@ -58,6 +88,7 @@ impl Object {
             out.truncate(len);
             return Ok(());
         }
+        out.clear();
         let mut chunk = tools.spare();
         while at < end {
             let index = at / CHUNK as u64;

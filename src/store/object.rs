@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::base::id::{CHUNK, chunk_value};
 use crate::base::{Fields, ObjectId, ReadAt};
 
-use super::assemble::{Work, assemble};
+use super::assemble::Work;
 use super::codec::{self, CodecError, Decoder, Stored};
 use super::error::{Flaw, Result, StoreError};
 use super::pack::Pack;
@@ -53,7 +53,7 @@ pub(super) struct Tools {
     learned: HashMap<Need, Option<ObjectId>>,
     /// True while bases and parts are taken as they come, since what is made of them will be proved.
     trusting: bool,
-    /// Buffers of a chunk each, one for each object of a chain: fresh ones would cost the kernel more than they
+    /// Buffers of a chunk each, two for each object of a chain: fresh ones would cost the kernel more than they
     /// hold.
     spares: Vec<Vec<u8>>,
     pub(super) work: Work,
@@ -360,25 +360,11 @@ impl Object {
         out: &mut [u8],
     ) -> Result<()> {
         let handles = &self.shared.packs.handles;
-        let payload = self.pack.payload(handles, &self.record, index)?;
-        let refused = |problem| refused(&self.pack, &self.record.id, index, problem);
+        let mut payload = tools.spare();
+        self.pack
+            .payload(handles, &self.record, index, &mut payload)?;
         let mut base = tools.spare();
-        base.clear();
-        let strips = codec::strips(chunk.codec, &payload, out.len()).map_err(refused)?;
-        if !strips.is_empty() || chunk.base.is_some() {
-            let len = codec::base_len(chunk.codec, &payload, out.len()).map_err(refused)?;
-            match chunk.base {
-                Some(which) if strips.is_empty() => {
-                    self.base(which, tools)?
-                        .window(chunk.base_offset, len, tools, &mut base)?
-                }
-                Some(_) => return Err(self.flawed(Flaw::Record("a mosaic has a base of its own"))),
-                None => {
-                    let own = |which, tools: &mut Tools| self.base(which, tools);
-                    assemble(&strips, len, tools, &mut base, own)?;
-                }
-            }
-        }
+        self.base_bytes(index, chunk, &payload, out.len(), tools, &mut base)?;
         let stored = Stored {
             payload: &payload,
             element: self.record.element,
@@ -388,10 +374,11 @@ impl Object {
         let decoder = tools.decoder.get_or_insert_with(Decoder::new);
         let decoded = decoder.decode(chunk.codec, &stored, out);
         tools.give_back(base);
-        decoded.map_err(refused)
+        tools.give_back(payload);
+        decoded.map_err(|problem| refused(&self.pack, &self.record.id, index, problem))
     }
 
-    fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
+    pub(super) fn base(&self, which: u8, tools: &mut Tools) -> Result<&Object> {
         let missing = || self.flawed(UNLISTED);
         let which = usize::from(which);
         let place = self.bases.get(which).ok_or_else(missing)?;
