@@ -4,7 +4,9 @@
 //! a killed process looks like to the disk. The one pattern for anything durable is: write beside, sync, rename,
 //! sync the folder; nobody ever sees half a file under its final name.
 
+mod outgoing;
 mod read;
+mod writeback;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +17,10 @@ use std::sync::Arc;
 use super::kind::{Failure, Kind};
 use super::litter;
 
+pub use outgoing::Outgoing;
 pub use read::{list_if_present, read_if_present, read_in_tree, read_limited};
+use writeback::Early;
+pub use writeback::Writeback;
 
 /// The prefix of every temporary file of mvc, which ignore rules and `gc` know.
 pub const TEMP_PREFIX: &str = ".mvc-tmp-";
@@ -178,9 +183,10 @@ impl Fs {
                 Ok(file) => {
                     return Ok(TempFile {
                         fs: self.clone(),
-                        file,
+                        file: Arc::new(file),
                         path,
                         kept: false,
+                        early: None,
                     });
                 }
                 Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -250,12 +256,31 @@ fn parent(path: &Path) -> &Path {
 #[derive(Debug)]
 pub struct TempFile {
     fs: Fs,
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     kept: bool,
+    /// Who has it written back before it is complete.
+    early: Option<(Arc<Early>, Writeback)>,
 }
 
 impl TempFile {
+    /// Has what is written from now on written back soon. Where the disk then fails, the next write or sync says so.
+    pub fn write_back(&mut self, writeback: &Writeback) {
+        self.early = Some((Arc::new(Early::of(self)), writeback.clone()));
+    }
+
+    /// Writes so many bytes.
+    fn written(&self, len: usize, write: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
+        if let Some((early, _)) = &self.early {
+            early.check()?;
+        }
+        self.fs.call(Op::Write, &self.path, || write(&self.file))?;
+        if let Some((early, writeback)) = &self.early {
+            writeback.wrote(early, len as u64);
+        }
+        Ok(())
+    }
+
     /// Where it lies now.
     pub fn path(&self) -> &Path {
         &self.path
@@ -270,24 +295,19 @@ impl TempFile {
 
     /// Appends bytes at the file's own position.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        let file = &mut self.file;
-        self.fs
-            .call(Op::Write, &self.path, || file.write_all(bytes))
+        self.written(bytes.len(), |mut file| file.write_all(bytes))
     }
 
     /// Writes bytes at `offset`; callable from several threads at once.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.fs.call(Op::Write, &self.path, || {
-            self.file.write_all_at(bytes, offset)
-        })
+        self.written(bytes.len(), |file| file.write_all_at(bytes, offset))
     }
 
     /// Cuts or extends the file to `len` bytes, and puts its own position there.
     pub fn set_len(&mut self, len: u64) -> Result<()> {
-        let file = &mut self.file;
-        self.fs.call(Op::Write, &self.path, || {
+        self.written(0, |mut file| {
             file.set_len(len)?;
-            io::Seek::seek(file, io::SeekFrom::Start(len)).map(drop)
+            io::Seek::seek(&mut file, io::SeekFrom::Start(len)).map(drop)
         })
     }
 
@@ -308,7 +328,13 @@ impl TempFile {
 
     /// Makes its bytes durable.
     pub fn sync(&self) -> Result<()> {
-        self.fs.call(Op::Sync, &self.path, || self.file.sync_all())
+        self.fs
+            .call(Op::Sync, &self.path, || self.file.sync_all())?;
+        if let Some((early, _)) = &self.early {
+            early.wait()?;
+            early.synced();
+        }
+        Ok(())
     }
 
     /// Gives it its final name, replacing what was there. The caller has synced it, and syncs the folder. An error

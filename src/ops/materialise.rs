@@ -10,7 +10,7 @@ use super::state::{self, Stamp, Stat};
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use crate::base::fs::{ClosedTemp, TempFile};
+use crate::base::fs::{ClosedTemp, Outgoing, TempFile, Writeback};
 use crate::base::litter;
 use crate::base::{Failure, Kind, ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
@@ -53,6 +53,9 @@ struct Writing {
 /// So many files are written at once: each is an open descriptor, and a model may come in thousands of shards.
 const AT_ONCE: usize = 64;
 
+/// So many files are synced at once.
+const SYNCS: usize = 8;
+
 /// Weights written beside their places.
 pub struct Prepared {
     ready: Vec<Ready>,
@@ -86,8 +89,9 @@ pub fn prepare(
     for folder in folders {
         litter::sweep(ws.fs(), &ws.root().join(folder))?;
     }
+    let writeback = Writeback::default();
     for batch in wanted.chunks(AT_ONCE) {
-        prepared.batch(ws, batch, progress)?;
+        prepared.batch(ws, batch, &writeback, progress)?;
     }
     Ok(prepared)
 }
@@ -97,17 +101,23 @@ impl Prepared {
         &mut self,
         ws: &Workspace,
         wanted: &[(RepoPath, Tracked)],
+        writeback: &Writeback,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let writing = self.begin(ws, wanted)?;
+        let writing = self.begin(ws, wanted, writeback)?;
         let failures = copy(ws, &writing, progress)?;
+        let mut complete = Vec::new();
         for (file, bad) in writing.into_iter().zip(failures) {
-            if let Some((kind, objects)) = bad {
-                self.failed
-                    .push(Unrestored::of(&file.path, &file.manifest, kind, objects));
-                continue;
+            match bad {
+                Some((kind, objects)) => {
+                    let failed = Unrestored::of(&file.path, &file.manifest, kind, objects);
+                    self.failed.push(failed);
+                }
+                None => complete.push(file),
             }
-            file.temp.sync()?;
+        }
+        sync(&complete)?;
+        for file in complete {
             self.ready.push(Ready {
                 bytes: file.manifest.file_len(),
                 temp: file.temp.close(),
@@ -120,7 +130,12 @@ impl Prepared {
     }
 
     /// Opens a file beside each place; what cannot be restored is listed.
-    fn begin(&mut self, ws: &Workspace, wanted: &[(RepoPath, Tracked)]) -> Result<Vec<Writing>> {
+    fn begin(
+        &mut self,
+        ws: &Workspace,
+        wanted: &[(RepoPath, Tracked)],
+        writeback: &Writeback,
+    ) -> Result<Vec<Writing>> {
         let mut writing = Vec::new();
         for (path, tracked) in wanted {
             let manifest = match tracked::manifest(ws, path, tracked) {
@@ -155,6 +170,7 @@ impl Prepared {
                 continue;
             }
             let mut temp = ws.fs().temp_beside(&ws.on_disk(path))?;
+            temp.write_back(writeback);
             temp.set_len(manifest.file_len())?;
             writing.push(Writing {
                 path: path.clone(),
@@ -166,6 +182,25 @@ impl Prepared {
         }
         Ok(writing)
     }
+}
+
+/// Makes files durable, several at once: the disk takes them together.
+fn sync(files: &[Writing]) -> Result<()> {
+    let each = files.len().div_ceil(SYNCS).max(1);
+    let some = |files: &[Writing]| files.iter().try_for_each(|file| file.temp.sync());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = files
+            .chunks(each)
+            .map(|files| scope.spawn(move || some(files)))
+            .collect();
+        for thread in running {
+            match thread.join() {
+                Ok(done) => done?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(())
+    })
 }
 
 type Bad = Option<(Kind, Vec<ObjectId>)>;
@@ -310,15 +345,17 @@ impl Prepared {
                 break;
             }
             let mut stamps = Vec::new();
+            let mut outgoing = Outgoing::default();
             let placed = batch
                 .into_iter()
-                .try_for_each(|file| place(ws, file, &mut done, &mut stamps));
+                .try_for_each(|file| place(ws, file, &mut done, &mut stamps, &mut outgoing));
             ws.update_state(|state| {
                 for (path, stamp) in stamps {
                     state.set(&path, stamp);
                 }
             })?;
             placed?;
+            outgoing.free(super::threads());
         }
         let folders: BTreeSet<&str> = done.written.iter().map(RepoPath::folder).collect();
         for folder in folders {
@@ -335,6 +372,7 @@ fn place(
     file: Ready,
     done: &mut Installed,
     stamps: &mut Vec<(RepoPath, Stamp)>,
+    outgoing: &mut Outgoing,
 ) -> Result<()> {
     let full = ws.on_disk(&file.path);
     if weights::lstat(ws, &file.path)? != file.replaces {
@@ -343,6 +381,7 @@ fn place(
     }
     let mode = mode(ws, &file.path, file.sidecar.executable);
     file.temp.set_mode(mode)?;
+    outgoing.hold(&full);
     file.temp
         .rename_to(&full)
         .during(|| format!("cannot put {} in its place", file.path))?;

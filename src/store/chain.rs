@@ -35,7 +35,7 @@ pub(super) struct Tools {
     learned: HashMap<Need, Option<ObjectId>>,
     /// True while bases and parts are taken as they come, since what is made of them will be proved.
     trusting: bool,
-    /// Buffers of a chunk each, one for each object of a chain: fresh ones would cost the kernel more than they
+    /// Buffers of a chunk each, two for each object of a chain: fresh ones would cost the kernel more than they
     /// hold.
     spares: Vec<Vec<u8>>,
     /// Bases and parts that are open.
@@ -255,9 +255,12 @@ impl Chain<'_> {
         out.resize(of.record.chunk_len(index), 0);
         match &of.record.body {
             Body::Chunks(chunks) => {
+                let row = of.row(chunks, index)?;
+                let mut payload = self.tools.spare();
                 let mut base = self.tools.spare();
-                let done = self.decoded(of, depth, index, of.row(chunks, index)?, &mut base, out);
+                let done = self.decoded(of, depth, index, row, [&mut payload, &mut base], out);
                 self.tools.give_back(base);
+                self.tools.give_back(payload);
                 done
             }
             Body::Parts(parts) => self.joined(of, depth, index, parts, out),
@@ -270,37 +273,34 @@ impl Chain<'_> {
         depth: u8,
         index: u64,
         row: &Chunk,
-        base: &mut Vec<u8>,
+        [payload, base]: [&mut Vec<u8>; 2],
         out: &mut [u8],
     ) -> Result<()> {
-        let payload = of
-            .pack
-            .payload(&self.shared.packs.handles, &of.record, index)?;
+        let handles = &self.shared.packs.handles;
+        of.pack.payload(handles, &of.record, index, payload)?;
         let refused = |problem| refused(&of.pack, &of.record.id, index, problem);
-        base.clear();
-        let strips = codec::strips(row.codec, &payload, out.len()).map_err(refused)?;
-        if !strips.is_empty() || row.base.is_some() {
-            let len = codec::base_len(row.codec, &payload, out.len()).map_err(refused)?;
-            let mut bases = Listed {
-                chain: self,
-                of,
-                depth: depth + 1,
-            };
-            match row.base {
-                Some(which) if strips.is_empty() => {
-                    let opened = bases.open(which)?;
-                    self.windowed(&opened, depth + 1, row.base_offset, len, base)?;
-                }
-                Some(_) => return Err(of.flawed(ONE_MORE)),
-                None => {
-                    let mut chunk = bases.chain.tools.spare();
-                    assemble(&strips, len, &mut bases, &mut chunk, base)?;
-                    self.tools.give_back(chunk);
-                }
+        let strips = codec::strips(row.codec, payload, out.len()).map_err(refused)?;
+        let needed = || codec::base_len(row.codec, payload, out.len()).map_err(refused);
+        let mut bases = Listed {
+            chain: self,
+            of,
+            depth: depth + 1,
+        };
+        match row.base {
+            Some(which) if strips.is_empty() => {
+                let opened = bases.open(which)?;
+                self.windowed(&opened, depth + 1, row.base_offset, needed()?, base)?;
+            }
+            Some(_) => return Err(of.flawed(ONE_MORE)),
+            None if strips.is_empty() => base.clear(),
+            None => {
+                let mut chunk = bases.chain.tools.spare();
+                assemble(&strips, needed()?, &mut bases, &mut chunk, base)?;
+                self.tools.give_back(chunk);
             }
         }
         let stored = Stored {
-            payload: &payload,
+            payload,
             element: of.record.element,
             tables: &of.record.tables,
             base,
@@ -341,7 +341,6 @@ impl Chain<'_> {
         len: usize,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        out.clear();
         let end = of.record.len.min(offset.saturating_add(len as u64));
         let mut at = offset;
         if at < end && at.is_multiple_of(CHUNK as u64) && end - at <= CHUNK as u64 {
@@ -349,6 +348,7 @@ impl Chain<'_> {
             out.truncate(len);
             return Ok(());
         }
+        out.clear();
         let mut chunk = self.tools.spare();
         while at < end {
             let index = at / CHUNK as u64;

@@ -123,7 +123,10 @@ fn of_pack(pack: &Pack, handles: &Handles, entry: &Entry) -> bool {
         0 => 0,
         _ => record.chunks(),
     };
-    (0..stored).all(|index| pack.payload(handles, &record, index).is_ok())
+    (0..stored).all(|index| {
+        pack.payload(handles, &record, index, &mut Vec::new())
+            .is_ok()
+    })
 }
 
 /// The pack with right checksums wherever its directory leads to something.

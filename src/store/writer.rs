@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::base::fs::Fs;
+use crate::base::fs::{Fs, Writeback};
 use crate::base::id::CHUNK;
 use crate::base::progress::Unit;
 use crate::base::{Fields, ObjectId, Progress, ReadAt};
@@ -387,6 +387,7 @@ impl Known {
 pub(super) struct Output {
     fs: Fs,
     tmp: std::path::PathBuf,
+    writeback: Writeback,
     current: Option<PackWriter>,
     sealed: Vec<Sealed>,
     limit: u64,
@@ -400,6 +401,7 @@ impl Output {
         Self {
             fs: shared.fs.clone(),
             tmp: layout::tmp(&shared.dir),
+            writeback: Writeback::default(),
             current: None,
             sealed: Vec::new(),
             limit: PACK,
@@ -431,7 +433,11 @@ impl Output {
     pub(super) fn current(&mut self) -> Result<&mut PackWriter> {
         let pack = match self.current.take() {
             Some(pack) => pack,
-            None => PackWriter::create(&self.fs, &self.tmp, self.flags)?,
+            None => {
+                let mut pack = PackWriter::create(&self.fs, &self.tmp, self.flags)?;
+                pack.write_back(&self.writeback);
+                pack
+            }
         };
         Ok(self.current.insert(pack))
     }

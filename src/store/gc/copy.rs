@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::base::fs::Writeback;
 use crate::base::{ObjectId, Progress};
 use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack, PackWriter};
@@ -38,6 +39,7 @@ pub(super) fn copy(
 ) -> Result<Done> {
     let mut done = Done::default();
     let mut writer: Option<PackWriter> = None;
+    let writeback = Writeback::default();
     for (at, entries) in survivors {
         let pack = &survey.packs[*at].pack;
         let mut sound = true;
@@ -60,11 +62,12 @@ pub(super) fn copy(
             }
             let writer = match &mut writer {
                 Some(writer) => writer,
-                none => none.insert(PackWriter::create(
-                    &shared.fs,
-                    &layout::tmp(&shared.dir),
-                    0,
-                )?),
+                none => {
+                    let tmp = layout::tmp(&shared.dir);
+                    let writer = none.insert(PackWriter::create(&shared.fs, &tmp, 0)?);
+                    writer.write_back(&writeback);
+                    writer
+                }
             };
             append(shared, pack, entry, writer)?;
             progress.advance(1);

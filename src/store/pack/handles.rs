@@ -53,13 +53,24 @@ impl Handle {
 
     /// `len` bytes from `offset`; `UnexpectedEof`, before anything is allocated, where there are not so many.
     pub(in crate::store) fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(offset, len, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// [`Handle::read`] into `out`, whatever it held.
+    pub(in crate::store) fn read_into(
+        &self,
+        offset: u64,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         match offset.checked_add(len as u64) {
             Some(end) if end <= self.len => {}
             _ => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
-        let mut bytes = vec![0; len];
-        self.fill(offset, &mut bytes)?;
-        Ok(bytes)
+        out.resize(len, 0);
+        self.fill(offset, out)
     }
 
     pub(in crate::store) fn fill(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {

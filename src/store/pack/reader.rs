@@ -201,14 +201,15 @@ impl Pack {
         Ok(record)
     }
 
-    /// The stored bytes of a chunk, not checked: for who proves what they decode to.
+    /// Puts the stored bytes of a chunk into `out`, whatever it held; not checked: for who proves what they decode to.
     pub(in crate::store) fn payload(
         &self,
         handles: &Handles,
         record: &Record,
         index: u64,
-    ) -> Result<Vec<u8>> {
-        Ok(self.stored(handles, record, index)?.1)
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        self.stored(handles, record, index, out).map(drop)
     }
 
     /// [`Pack::payload`], with its checksum compared.
@@ -218,7 +219,8 @@ impl Pack {
         record: &Record,
         index: u64,
     ) -> Result<Vec<u8>> {
-        let (chunk, payload) = self.stored(handles, record, index)?;
+        let mut payload = Vec::new();
+        let chunk = self.stored(handles, record, index, &mut payload)?;
         match chunk.checksum == checksum(&payload) {
             true => Ok(payload),
             false => Err(self.damaged(record.id, Flaw::Checksum(index))),
@@ -230,7 +232,8 @@ impl Pack {
         handles: &Handles,
         record: &'a Record,
         index: u64,
-    ) -> Result<(&'a Chunk, Vec<u8>)> {
+        out: &mut Vec<u8>,
+    ) -> Result<&'a Chunk> {
         let chunk = match &record.body {
             Body::Chunks(chunks) => usize::try_from(index).ok().and_then(|i| chunks.get(i)),
             Body::Parts(_) => None,
@@ -239,13 +242,26 @@ impl Pack {
             self.damaged(record.id, Flaw::Record("a chunk that it does not have"))
         })?;
         let at = record.payload + chunk.at;
-        let payload = self.read(handles, record.id, at, chunk.stored as usize)?;
-        Ok((chunk, payload))
+        self.read_into(handles, record.id, at, chunk.stored as usize, out)?;
+        Ok(chunk)
     }
 
     fn read(&self, handles: &Handles, id: ObjectId, at: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(handles, id, at, len, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(
+        &self,
+        handles: &Handles,
+        id: ObjectId,
+        at: u64,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         let file = self.file(handles)?;
-        file.read(at, len).map_err(|e| match e.kind() {
+        file.read_into(at, len, out).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => {
                 self.damaged(id, Flaw::Record("it lies beyond the end of the pack"))
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::base::fs::{Fs, TempFile};
+use crate::base::fs::{Fs, TempFile, Writeback};
 use crate::base::id::IdHasher;
 use crate::base::{ObjectId, fs};
 use crate::store::checksum::checksum;
@@ -45,6 +45,11 @@ impl PackWriter {
             raw: 0,
             stored: 0,
         })
+    }
+
+    /// Has it written back before it is complete.
+    pub(in crate::store) fn write_back(&mut self, writeback: &Writeback) {
+        self.temp.write_back(writeback);
     }
 
     /// Length so far.

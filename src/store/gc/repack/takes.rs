@@ -38,14 +38,16 @@ impl Takes {
                 return Self::Parts((0..record.chunks()).map(count).max().unwrap_or(0));
             }
         };
-        let mut most = HashMap::new();
+        let (mut most, mut payload) = (HashMap::new(), Vec::new());
         for (index, row) in (0..).zip(chunks) {
             if row.base.is_some() || record.bases.is_empty() {
                 continue; // it names none in its stored bytes
             }
             // What cannot be read takes nothing.
-            let payload = pack.payload(&shared.packs.handles, record, index);
-            let payload = payload.unwrap_or_default();
+            let read = pack.payload(&shared.packs.handles, record, index, &mut payload);
+            if read.is_err() {
+                continue;
+            }
             let strips = strips(row.codec, &payload, record.chunk_len(index)).unwrap_or_default();
             for (base, chunks) in touched(&strips) {
                 if let Some(id) = record.bases.get(usize::from(base)) {
