@@ -121,6 +121,9 @@ impl Machine for Avx2 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn multiply(matrix: &[Pair], columns: usize, row: &[Pair], first: usize, sums: &mut [i32]) {
+    if row.is_empty() {
+        return sums.fill(0);
+    }
     let lines = matrix.len() / columns.max(1);
     let row = &row[..row.len().min(lines)];
     let there = sums.len().min(columns.saturating_sub(first));
