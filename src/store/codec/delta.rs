@@ -22,6 +22,7 @@ use super::{Codec, CodecError, Decoder, Element, Encoder, Stored};
 pub(super) use decode::Decoding;
 pub(super) use encode::{Encoding, Symbols};
 pub(super) use table::{Slots, Table};
+pub(super) use token::{Meanings, TOKENS};
 
 pub(super) const ID: u8 = 4;
 

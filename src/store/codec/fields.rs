@@ -14,12 +14,11 @@ mod predict;
 mod slices;
 
 use super::view::Format;
-use super::{Codec, CodecError, Decoder, Stored, block, delta};
+use super::{Codec, CodecError, Decoder, Encoder, Stored, block, delta, with_part};
 use crate::base::fields::{Field, Fields, Kind};
 use crate::store::layout::Cursor;
 use predict::{From, Prediction, Units};
 
-pub(super) use encode::encode;
 pub(super) use layout::{is_sound, read as read_tables};
 
 pub(super) const ID: u8 = 7;
@@ -307,12 +306,35 @@ impl Fielding {
 
     /// Sets the floats of so many blocks; those beyond the end of `bytes` are zeros.
     fn widen(&mut self, fields: &Fields, blocks: usize, format: Format, bytes: &[u8]) {
-        let mut wide = vec![0; blocks * values_of(fields)];
-        let whole = bytes.len() / format.width() * format.width();
-        format.widen(&bytes[..whole], &mut wide);
+        let mut wide = [0; 1024];
+        let len = blocks * values_of(fields);
         self.floats.clear();
-        self.floats.extend(wide.into_iter().map(f32::from_bits));
+        self.floats.reserve(len);
+        for bytes in bytes.chunks(wide.len() * format.width()) {
+            let count = (bytes.len() / format.width()).min(len - self.floats.len());
+            let wide = &mut wide[..count];
+            format.widen(bytes, wide);
+            self.floats
+                .extend(wide.iter().map(|bits| f32::from_bits(*bits)));
+        }
+        self.floats.resize(len, 0.0);
     }
+}
+
+/// Appends `raw`, the bytes of an object of blocks from `offset` on.
+pub(super) fn encode(
+    raw: &[u8],
+    fields: &Fields,
+    offset: u64,
+    under: Under<'_>,
+    tools: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
+    with_part(
+        tools,
+        |tools| &mut tools.fields,
+        |work, tools| encode::encode(raw, fields, offset, under, work, tools, out),
+    );
 }
 
 pub(super) struct Blocks;
@@ -341,10 +363,11 @@ impl Codec for Blocks {
         tools: &mut Decoder,
         out: &mut [u8],
     ) -> Result<(), CodecError> {
-        let mut work = std::mem::take(&mut tools.fields);
-        let done = decode::decode(chunk, &mut work, tools, out);
-        tools.fields = work;
-        done
+        with_part(
+            tools,
+            |tools| &mut tools.fields,
+            |work, tools| decode::decode(chunk, work, tools, out),
+        )
     }
 }
 

@@ -1,15 +1,31 @@
 //! Work that is compiled twice: for any machine, and for one with wider vectors, where there is one.
 
-use super::delta::{Slots, rans};
+use super::delta::{Meanings, Slots, TOKENS, rans};
 use super::view::{RANKS, Ranks};
+
+/// Numbers of 16 bits for all states of the token stream, four in a word.
+pub(super) type Quads = [u64; rans::LANES / 4];
 
 /// Two numbers, whose products with two others are added in one instruction.
 pub(super) type Pair = [i16; 2];
 
+/// What is done with the tokens of each step; no closure, since that is not compiled for the machine.
+pub(super) trait Each {
+    /// Gets the index of a step and its tokens. `inline(always)`.
+    fn step(&mut self, index: usize, tokens: &[u8; rans::LANES]);
+}
+
+/// Nothing.
+impl Each for () {
+    #[inline(always)]
+    fn step(&mut self, _: usize, _: &[u8; rans::LANES]) {}
+}
+
 /// Instructions that a machine has.
 pub(super) trait Machine: Copy {
     /// Decodes one token of every state again and again, until `rows` or the words for a whole step run out. Says
-    /// how many steps that were, and how many words they took.
+    /// how many steps that were, and how many words they took. After each step, `each` is called with its index and
+    /// tokens: what it does costs hardly anything, since a step waits for itself most of the time.
     fn steps(
         self,
         states: &mut [u32; rans::LANES],
@@ -17,7 +33,11 @@ pub(super) trait Machine: Copy {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; rans::LANES]],
+        each: &mut impl Each,
     ) -> (usize, usize);
+
+    /// The places of the raw bits of these tokens, and their smallest differences.
+    fn look_up(self, tokens: &[u8; rans::LANES], meanings: &Meanings) -> (Quads, Quads);
 
     /// Sets each sum to what the products of its column with `row` add up to. For each pair of `row`, `matrix` has
     /// a pair for each of `columns` columns; the first sum is that of column `first`.
@@ -56,6 +76,7 @@ impl Machine for Plain {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; rans::LANES]],
+        each: &mut impl Each,
     ) -> (usize, usize) {
         let (mut own, mut done, mut taken) = (*states, 0, 0);
         for (rows, tokens) in rows.iter().zip(tokens) {
@@ -63,10 +84,26 @@ impl Machine for Plain {
                 break;
             };
             taken += rans::step(&mut own, rows, slots, words, tokens);
+            each.step(done, tokens);
             done += 1;
         }
         *states = own;
         (done, taken)
+    }
+
+    #[inline(always)]
+    fn look_up(self, tokens: &[u8; rans::LANES], meanings: &Meanings) -> (Quads, Quads) {
+        let (mut places, mut least) = ([0; rans::LANES / 4], [0; rans::LANES / 4]);
+        let quads = tokens.as_chunks::<4>().0.iter();
+        for ((tokens, places), least) in quads.zip(&mut places).zip(&mut least) {
+            for (at, token) in tokens.iter().enumerate() {
+                let token = usize::from(*token) % TOKENS;
+                let (low, high) = (meanings.low[token], meanings.high[token]);
+                *places |= ((1 << meanings.bits[token]) - 1) << (16 * at);
+                *least |= u64::from(u16::from_le_bytes([low, high])) << (16 * at);
+            }
+        }
+        (places, least)
     }
 
     #[inline(always)]

@@ -143,6 +143,18 @@ impl Decoder {
     }
 }
 
+/// Works with a part of the tools that is taken out of them, so that the others are at hand, and put back after.
+fn with_part<Tools, Part: Default, Done>(
+    tools: &mut Tools,
+    part: fn(&mut Tools) -> &mut Part,
+    work: impl FnOnce(&mut Part, &mut Tools) -> Done,
+) -> Done {
+    let mut own = std::mem::take(part(tools));
+    let done = work(&mut own, tools);
+    *part(tools) = own;
+    done
+}
+
 /// What one thread needs to encode chunk after chunk.
 pub(super) struct Encoder {
     frames: Compressor,

@@ -7,8 +7,8 @@ use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
 use super::delta::rans::LANES;
-use super::delta::{Slots, Table};
-use super::machine::{Machine, Pair, Plain, Work};
+use super::delta::{Meanings, Slots, TOKENS, Table};
+use super::machine::{Each, Machine, Pair, Plain, Quads, Work};
 use super::view::Ranks;
 
 /// Proof that this machine has AVX2 and the bit instructions that came with it.
@@ -62,9 +62,16 @@ impl Machine for Avx2 {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; LANES]],
+        each: &mut impl Each,
     ) -> (usize, usize) {
         // SAFETY: `self` exists, so the features were detected.
-        unsafe { steps(states, rows, slots, words, tokens) }
+        unsafe { steps(states, rows, slots, words, tokens, each) }
+    }
+
+    #[inline(always)]
+    fn look_up(self, tokens: &[u8; LANES], meanings: &Meanings) -> (Quads, Quads) {
+        // SAFETY: `self` exists, so the features were detected.
+        unsafe { look_up_meanings(tokens, meanings) }
     }
 
     #[inline(always)]
@@ -114,6 +121,9 @@ impl Machine for Avx2 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn multiply(matrix: &[Pair], columns: usize, row: &[Pair], first: usize, sums: &mut [i32]) {
+    if row.is_empty() {
+        return sums.fill(0);
+    }
     let lines = matrix.len() / columns.max(1);
     let row = &row[..row.len().min(lines)];
     let there = sums.len().min(columns.saturating_sub(first));
@@ -210,18 +220,20 @@ fn project<const VECTORS: usize>(steps: &[f32], columns: &[Ranks], sums: &mut Ra
 /// The states are in vectors of 8.
 const QUARTERS: usize = LANES / 8;
 
-/// For each set of lanes that need a word: which of the next words each lane gets, four bits a lane.
-static WORD_OF_LANE: [u64; 256] = word_of_lane();
+/// For each set of lanes that need a word: which two bytes of the next words each lane gets. An index with the
+/// topmost bit set makes zeros, for lanes that need none.
+static WORDS_OF_LANES: [[u8; 16]; 256] = words_of_lanes();
 
-const fn word_of_lane() -> [u64; 256] {
-    let mut table = [0; 256];
+const fn words_of_lanes() -> [[u8; 16]; 256] {
+    let mut table = [[0x80; 16]; 256];
     let mut set = 0;
     while set < 256 {
-        let (mut lane, mut word) = (0, 0);
+        let (mut lane, mut byte) = (0, 0);
         while lane < 8 {
             if set >> lane & 1 == 1 {
-                table[set] |= word << (8 * lane);
-                word += 1;
+                table[set][2 * lane] = byte;
+                table[set][2 * lane + 1] = byte + 1;
+                byte += 2;
             }
             lane += 1;
         }
@@ -238,6 +250,7 @@ fn steps(
     slots: &Slots,
     words: &[u8],
     tokens: &mut [[u8; LANES]],
+    each: &mut impl Each,
 ) -> (usize, usize) {
     let mut own = [_mm256_setzero_si256(); QUARTERS];
     for (state, lanes) in own.iter_mut().zip(states.chunks_exact(8)) {
@@ -250,6 +263,7 @@ fn steps(
             break;
         };
         taken += step(&mut own, rows, slots, words, tokens);
+        each.step(done, tokens);
         done += 1;
     }
     for (state, lanes) in own.iter().zip(states.chunks_exact_mut(8)) {
@@ -320,12 +334,11 @@ fn step(
         // SAFETY: `taken` is at most 8 for each quarter before this one, and 16 bytes from word 24 of 32 on are
         // the last ones.
         let refill = unsafe { _mm_loadu_si128(words.as_ptr().add(2 * taken).cast()) };
-        // SAFETY: 8 bytes of a table with a place for each set.
-        let order = unsafe { _mm_loadl_epi64(WORD_OF_LANE.as_ptr().add(set & 0xff).cast()) };
-        let refill =
-            _mm256_permutevar8x32_epi32(_mm256_cvtepu16_epi32(refill), _mm256_cvtepu8_epi32(order));
-        let refilled = _mm256_or_si256(_mm256_slli_epi32::<16>(next), refill);
-        *state = _mm256_blendv_epi8(next, refilled, short);
+        // SAFETY: 16 bytes of a table with a place for each set.
+        let order = unsafe { _mm_loadu_si128(WORDS_OF_LANES.as_ptr().add(set & 0xff).cast()) };
+        let refill = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(refill, order));
+        let moved = _mm256_sllv_epi32(next, _mm256_and_si256(short, _mm256_set1_epi32(16)));
+        *state = _mm256_or_si256(moved, refill);
         taken += set.count_ones() as usize;
     }
     let [a, b, c, d] = found;
@@ -336,4 +349,76 @@ fn step(
     // SAFETY: 32 tokens of one byte.
     unsafe { _mm256_storeu_si256(tokens.as_mut_ptr().cast(), bytes) };
     taken
+}
+
+/// For each number of raw bits, at most 14: the bytes of a mask of so many.
+static MASK: [[u8; 16]; 2] = masks();
+
+const fn masks() -> [[u8; 16]; 2] {
+    let mut bytes = [[0; 16]; 2];
+    let mut bits = 0;
+    while bits < 16 {
+        let mask = (1u16 << bits) - 1;
+        bytes[0][bits] = mask as u8;
+        bytes[1][bits] = (mask >> 8) as u8;
+        bits += 1;
+    }
+    bytes
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_meanings(tokens: &[u8; LANES], meanings: &Meanings) -> (Quads, Quads) {
+    // SAFETY: 32 tokens of one byte.
+    let tokens = unsafe { _mm256_loadu_si256(tokens.as_ptr().cast()) };
+    match meanings.len {
+        0..=80 => look_up_parts::<5>(tokens, meanings),
+        _ => look_up_parts::<{ TOKENS / 16 }>(tokens, meanings),
+    }
+}
+
+/// The same, of the first `PARTS` times 16 tokens.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_parts<const PARTS: usize>(tokens: __m256i, meanings: &Meanings) -> (Quads, Quads) {
+    let [mut bits, mut low, mut high] = [_mm256_setzero_si256(); 3];
+    for part in 0..PARTS {
+        // The tokens of this part become indices into it; all others get the topmost bit, which makes zeros.
+        let within = _mm256_xor_si256(tokens, _mm256_set1_epi8(16 * part as i8));
+        let index = _mm256_adds_epu8(within, _mm256_set1_epi8(0x70));
+        bits = _mm256_or_si256(bits, of_sixteen(&meanings.bits.as_chunks().0[part], index));
+        low = _mm256_or_si256(low, of_sixteen(&meanings.low.as_chunks().0[part], index));
+        high = _mm256_or_si256(high, of_sixteen(&meanings.high.as_chunks().0[part], index));
+    }
+    let masks = quads(of_sixteen(&MASK[0], bits), of_sixteen(&MASK[1], bits));
+    (masks, quads(low, high))
+}
+
+/// The bytes at these indices.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn of_sixteen(bytes: &[u8; 16], indices: __m256i) -> __m256i {
+    // SAFETY: 16 bytes.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), indices)
+}
+
+/// Numbers of 16 bits in order, by their bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quads(low: __m256i, high: __m256i) -> Quads {
+    let (even, odd) = (
+        _mm256_unpacklo_epi8(low, high),
+        _mm256_unpackhi_epi8(low, high),
+    );
+    let mut quads = [0; LANES / 4];
+    let halves = [
+        _mm256_permute2x128_si256::<0x20>(even, odd),
+        _mm256_permute2x128_si256::<0x31>(even, odd),
+    ];
+    for (place, half) in quads.as_chunks_mut::<4>().0.iter_mut().zip(halves) {
+        // SAFETY: 4 words of 8 bytes.
+        unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), half) };
+    }
+    quads
 }

@@ -13,7 +13,7 @@ mod predict;
 mod project;
 mod quantise;
 
-use super::{Codec, CodecError, Decoder, Encoder, Stored, block, delta};
+use super::{Codec, CodecError, Decoder, Encoder, Stored, block, delta, with_part};
 use crate::store::layout::Cursor;
 
 pub use format::Format;
@@ -128,10 +128,25 @@ pub(super) fn encode(
     tools: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
+    with_part(
+        tools,
+        |tools| &mut tools.view,
+        |viewing, tools| encode_seen(raw, base, view, offset, viewing, tools, out),
+    );
+}
+
+fn encode_seen(
+    raw: &[u8],
+    base: &[u8],
+    view: &View,
+    offset: u64,
+    viewing: &mut Viewing,
+    tools: &mut Encoder,
+    out: &mut Vec<u8>,
+) {
     let conversion = &view.conversion;
     conversion.write(view.low_rank.is_some(), out);
-    let mut viewing = std::mem::take(&mut tools.view);
-    let Viewing { left, seen, .. } = &mut viewing;
+    let Viewing { left, seen, .. } = viewing;
     let factors = match &view.low_rank {
         Some((right, projector)) => {
             let first = offset / conversion.to.width() as u64 % right.columns() as u64;
@@ -144,7 +159,6 @@ pub(super) fn encode(
     predict::predict(conversion, base, factors, raw.len(), seen);
     let width = conversion.to.width() as u8;
     delta::encode(raw, seen, width, conversion.to != Format::I8, tools, out);
-    tools.view = viewing;
 }
 
 pub(super) struct Views;
@@ -169,10 +183,11 @@ impl Codec for Views {
         tools: &mut Decoder,
         out: &mut [u8],
     ) -> Result<(), CodecError> {
-        let mut viewing = std::mem::take(&mut tools.view);
-        let done = decode(chunk, &mut viewing, tools, out);
-        tools.view = viewing;
-        done
+        with_part(
+            tools,
+            |tools| &mut tools.view,
+            |viewing, tools| decode(chunk, viewing, tools, out),
+        )
     }
 }
 

@@ -225,6 +225,8 @@ impl<'a> Sequencer<'a> {
         if let Some((bases, tables)) = self.plans.end(item) {
             record.bases = bases;
             if !tables.is_empty() {
+                // A view is of numbers, which no blocks are.
+                debug_assert!(record.tables.is_empty(), "tables of fields are overwritten");
                 record.tables = tables;
             }
             self.bases.clone_from(&record.bases);

@@ -86,6 +86,35 @@ impl<'a> BitReader<'a> {
         self.at += bits as usize;
     }
 
+    /// The next bits, to be read without asking each time whether they are there; in `room` where they are the last.
+    #[inline(always)]
+    pub(super) fn near<'b>(&self, room: &'b mut [u8; NEAR + 8]) -> NearBits<'b>
+    where
+        'a: 'b,
+    {
+        let byte = self.at >> 3;
+        let next = self.bytes.get(byte..).and_then(<[u8]>::first_chunk);
+        let bytes = match next {
+            Some(next) => next,
+            None => {
+                self.last_into(byte, room);
+                room
+            }
+        };
+        let first = self.at as u32 & 7;
+        NearBits {
+            bytes,
+            first,
+            at: first,
+        }
+    }
+
+    #[cold]
+    fn last_into(&self, byte: usize, place: &mut [u8]) {
+        let rest = self.bytes.get(byte..).unwrap_or_default();
+        place.iter_mut().zip(rest).for_each(|(a, b)| *a = *b);
+    }
+
     #[cold]
     fn last(&self, byte: usize) -> u64 {
         let rest = self.bytes.get(byte..).unwrap_or_default();
@@ -104,6 +133,39 @@ impl<'a> BitReader<'a> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// How many bytes are near: what 32 numbers of at most 14 bits take, and a byte that is begun already.
+pub(super) const NEAR: usize = 64;
+
+/// Bits that lie near, whatever is beyond them.
+pub(super) struct NearBits<'a> {
+    bytes: &'a [u8; NEAR + 8],
+    first: u32,
+    at: u32,
+}
+
+impl NearBits<'_> {
+    /// At least the next 56 bits, if no more than [`NEAR`] less 8 bytes were taken.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> u64 {
+        let byte = (self.at >> 3) as usize & (NEAR - 1);
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[byte..byte + 8]);
+        u64::from_le_bytes(word) >> (self.at & 7)
+    }
+
+    /// Goes on by so many bits.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, bits: u32) {
+        self.at += bits;
+    }
+
+    /// How many bits were taken.
+    #[inline(always)]
+    pub(super) fn taken(&self) -> u32 {
+        self.at - self.first
     }
 }
 
@@ -126,6 +188,17 @@ mod tests {
         for (value, bits) in &values {
             assert_eq!(lowest(reader.peek(), *bits), value & ((1 << bits) - 1));
             reader.skip(*bits);
+        }
+        assert_eq!(reader.finish(), Ok(()));
+        let mut reader = BitReader::new(&out);
+        for values in values.chunks(8) {
+            let mut room = [0; NEAR + 8];
+            let mut near = reader.near(&mut room);
+            for (value, bits) in values {
+                assert_eq!(lowest(near.peek(), *bits), value & ((1 << bits) - 1));
+                near.skip(*bits);
+            }
+            reader.skip(near.taken());
         }
         assert_eq!(reader.finish(), Ok(()));
         assert!(BitReader::new(&out).finish().is_err());

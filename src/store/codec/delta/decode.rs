@@ -4,16 +4,16 @@ use std::marker::PhantomData;
 
 use super::super::block;
 use super::super::frame::Decompressor;
-use super::super::machine::{self, Machine, Work};
+use super::super::machine::{self, Each, Machine, Work};
 use super::super::{CodecError, Decoder, Stored};
-use super::bits::{self, BitReader};
+use super::bits::{self, BitReader, NEAR};
 use super::context::Intervals;
 use super::groups::{self, BLOCK};
 use super::head::Head;
 use super::number::Word;
-use super::rans::TokenReader;
+use super::rans::{LANES, TokenReader};
 use super::table::{Slot, Slots, TABLES, Table};
-use super::token::{Alphabet, Quads, ZEROS};
+use super::token::{Alphabet, Meanings, ZEROS};
 use crate::store::layout::Cursor;
 
 /// The most bytes of intervals and tables before compression.
@@ -44,9 +44,12 @@ pub(super) fn decode<W: Word>(
 ) -> Result<(), CodecError> {
     let numbers = out.len() / W::WIDTH;
     let (whole, tail) = out.split_at_mut(numbers * W::WIDTH);
-    let shared = chunk.base.len().min(whole.len()) / W::WIDTH * W::WIDTH;
-    whole[..shared].copy_from_slice(&chunk.base[..shared]);
-    whole[shared..].fill(0);
+    let base = chunk.base.get(..whole.len());
+    if base.is_none() {
+        let shared = chunk.base.len() / W::WIDTH * W::WIDTH;
+        whole[..shared].copy_from_slice(&chunk.base[..shared]);
+        whole[shared..].fill(0);
+    }
 
     let mut cursor = Cursor(chunk.payload);
     let head = Head::read(&mut cursor)?;
@@ -56,9 +59,13 @@ pub(super) fn decode<W: Word>(
     block::block(&mut cursor, &mut tools.frames, side)?;
     let kept = groups::kept(side);
     let kept = kept.ok_or(CodecError::Malformed("a group of a delta is malformed"))?;
+    if let Some(base) = base {
+        groups::keep::<W>(base, &kept, head.group, whole);
+    }
     if !kept.is_empty() {
         let changes = Changes {
             head: &head,
+            base,
             kept: &kept,
             float,
             keys,
@@ -75,6 +82,8 @@ pub(super) fn decode<W: Word>(
 /// The groups of a chunk that changed.
 struct Changes<'a> {
     head: &'a Head,
+    /// The base's numbers; none where they are in what is to be filled.
+    base: Option<&'a [u8]>,
     kept: &'a [u32],
     float: bool,
     keys: Option<&'a [u8]>,
@@ -137,35 +146,49 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
     fn run<M: Machine>(self, machine: M) -> Self::Output {
         let Changes {
             head,
+            base,
             kept,
             float,
             keys,
         } = *self.changes;
         let mut block = Block::<W>::default();
-        let quads = Quads::new(self.alphabet).filter(|_| W::WIDTH == 2);
+        let few = Meanings::new(self.alphabet).filter(|_| W::WIDTH == 2);
+        let meanings = few.as_ref().filter(|_| machine.deposits());
         for groups in kept.chunks(BLOCK >> head.group) {
             let len = groups.len() << head.group;
-            groups::gather(self.whole, groups, head.group, &mut block.numbers[..len]);
+            let base = base.unwrap_or(self.whole);
+            groups::gather(base, groups, head.group, &mut block.numbers[..len]);
             let mut own = [0; BLOCK];
             match keys {
                 Some(keys) => groups::gather_keys(keys, groups, head.group, &mut own[..len]),
                 None => block.keys(&mut own[..len], float),
             }
             self.intervals.rows(&own[..len], &mut block.rows[..len]);
-            self.tokens.take(
-                machine,
-                &block.rows[..len],
-                self.slots,
-                &mut block.tokens[..len],
-            )?;
-            block.differences(
-                len,
-                machine,
-                head.scheme.direct,
-                self.alphabet,
-                quads.as_ref(),
-                self.bits,
-            );
+            let (rows, tokens) = (&block.rows[..len], &mut block.tokens[..len]);
+            match meanings {
+                Some(meanings) => {
+                    let mut deposits = Deposits {
+                        machine,
+                        meanings,
+                        bits: *self.bits,
+                        differences: block.differences.as_chunks_mut().0,
+                    };
+                    self.tokens
+                        .take(machine, rows, self.slots, tokens, &mut deposits)?;
+                    *self.bits = deposits.bits;
+                }
+                None => {
+                    self.tokens
+                        .take(machine, rows, self.slots, tokens, &mut ())?;
+                    block.differences(
+                        len,
+                        head.scheme.direct,
+                        self.alphabet,
+                        few.is_some(),
+                        self.bits,
+                    );
+                }
+            }
             block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
@@ -226,15 +249,14 @@ impl<W: Word> Block<W> {
         }
     }
 
-    /// Adds raw bits to tokens.
+    /// Adds raw bits to tokens; of four they are `few` where one read has them.
     #[inline(always)]
-    fn differences<M: Machine>(
+    fn differences(
         &mut self,
         len: usize,
-        machine: M,
         direct: u8,
         alphabet: &Alphabet,
-        quads: Option<&Quads>,
+        few: bool,
         bits: &mut BitReader<'_>,
     ) {
         let (tokens, differences) = (&self.tokens[..len], &mut self.differences[..]);
@@ -246,11 +268,8 @@ impl<W: Word> Block<W> {
             }
             return;
         }
-        match (W::WIDTH, quads) {
-            (2, Some(quads)) if machine.deposits() => {
-                deposit_bits(tokens, machine, quads, bits, differences);
-            }
-            (2, Some(_)) => add_bits::<W, 4>(tokens, alphabet, bits, differences),
+        match (W::WIDTH, few) {
+            (2, true) => add_bits::<W, 4>(tokens, alphabet, bits, differences),
             (2 | 4, _) => add_bits::<W, 1>(tokens, alphabet, bits, differences),
             (1, _) => add_bits::<W, 8>(tokens, alphabet, bits, differences),
             _ => add_many_bits(tokens, alphabet, bits, differences),
@@ -313,27 +332,34 @@ fn add_bits<W: Word, const AT_ONCE: usize>(
 }
 
 /// The same for numbers of 16 bits, four of them side by side in a word.
-#[inline(always)]
-fn deposit_bits<W: Word, M: Machine>(
-    tokens: &[u8],
+struct Deposits<'a, 'b, W, M> {
     machine: M,
-    quads: &Quads,
-    bits: &mut BitReader<'_>,
-    differences: &mut [W],
-) {
-    let mut reader = *bits;
-    let tokens = tokens.as_chunks::<4>().0;
-    let differences = differences.as_chunks_mut::<4>().0;
-    for (tokens, differences) in tokens.iter().zip(differences) {
-        let (places, least) = quads.of(*tokens);
-        // Raw bits are below the lowest bit of what they are added to: nothing is carried.
-        let sums = least | machine.deposit(reader.peek(), places);
-        for (at, difference) in differences.iter_mut().enumerate() {
-            *difference = W::from_u64(sums >> (16 * at) & 0xffff);
+    meanings: &'a Meanings,
+    /// A copy, which no write through the slice can change.
+    bits: BitReader<'b>,
+    differences: &'a mut [[W; LANES]],
+}
+
+impl<W: Word, M: Machine> Each for Deposits<'_, '_, W, M> {
+    #[inline(always)]
+    fn step(&mut self, index: usize, tokens: &[u8; LANES]) {
+        let (places, least) = self.machine.look_up(tokens, self.meanings);
+        let Some(differences) = self.differences.get_mut(index) else {
+            return;
+        };
+        let mut room = [0; NEAR + 8];
+        let mut near = self.bits.near(&mut room);
+        let quads = places.iter().zip(&least);
+        for ((places, least), differences) in quads.zip(differences.as_chunks_mut::<4>().0) {
+            // Raw bits are below the lowest bit of what they are added to: nothing is carried.
+            let sums = least | self.machine.deposit(near.peek(), *places);
+            for (at, difference) in differences.iter_mut().enumerate() {
+                *difference = W::from_u64(sums >> (16 * at) & 0xffff);
+            }
+            near.skip(places.count_ones());
         }
-        reader.skip(places.count_ones());
+        self.bits.skip(near.taken());
     }
-    *bits = reader;
 }
 
 /// The same where a token may have up to 63.
@@ -365,6 +391,8 @@ mod tests {
         alphabet: &'a Alphabet,
         tokens: &'a [u8],
         bits: &'a [u8],
+        /// Also where the machine has no instruction for it.
+        deposits: bool,
     }
 
     impl Work for Adding<'_> {
@@ -374,9 +402,25 @@ mod tests {
             let mut block = Block::<u16>::default();
             let len = self.tokens.len();
             block.tokens[..len].copy_from_slice(self.tokens);
-            let quads = Quads::new(self.alphabet);
+            let meanings = Meanings::new(self.alphabet);
             let reader = &mut BitReader::new(self.bits);
-            block.differences(len, machine, 0, self.alphabet, quads.as_ref(), reader);
+            match meanings.filter(|_| machine.deposits() || self.deposits) {
+                Some(meanings) => {
+                    let mut deposits = Deposits {
+                        machine,
+                        meanings: &meanings,
+                        bits: *reader,
+                        differences: block.differences.as_chunks_mut().0,
+                    };
+                    for (index, tokens) in self.tokens.as_chunks().0.iter().enumerate() {
+                        deposits.step(index, tokens);
+                    }
+                }
+                None => {
+                    let few = Meanings::new(self.alphabet).is_some();
+                    block.differences(len, 0, self.alphabet, few, reader);
+                }
+            }
             block.differences[..len].to_vec()
         }
     }
@@ -397,17 +441,21 @@ mod tests {
                 _ => alphabet.zero - 1,
             });
             let tokens: Vec<u8> = tokens.collect();
-            let adding = || Adding {
+            let adding = |deposits| Adding {
                 alphabet: &alphabet,
                 tokens: &tokens,
                 bits: &bits,
+                deposits,
             };
             let mut one_by_one = vec![0u16; tokens.len()];
             let reader = &mut BitReader::new(&bits);
             add_many_bits(&tokens, &alphabet, reader, &mut one_by_one);
-            let plain = adding().run(machine::Plain);
-            assert_eq!(plain, one_by_one, "{direct} {lead}");
-            assert_eq!(machine::fastest(adding()), one_by_one, "{direct} {lead}");
+            for deposits in [false, true] {
+                let plain = adding(deposits).run(machine::Plain);
+                assert_eq!(plain, one_by_one, "{direct} {lead}");
+                let fast = machine::fastest(adding(deposits));
+                assert_eq!(fast, one_by_one, "{direct} {lead}");
+            }
         }
     }
 }

@@ -38,6 +38,22 @@ pub(super) fn kept(marks: &[u8]) -> Option<Vec<u32>> {
     Some(kept.map(|(_, group)| group).collect())
 }
 
+/// Copies all of `base` to `numbers` but the groups of a list, ascending.
+pub(super) fn keep<W: Word>(base: &[u8], groups: &[u32], log: u32, numbers: &mut [u8]) {
+    let bytes = W::WIDTH << log;
+    let mut start = 0;
+    for group in groups {
+        let end = *group as usize * bytes;
+        if start < end {
+            numbers[start..end].copy_from_slice(&base[start..end]);
+        }
+        start = end + bytes;
+    }
+    if start < numbers.len() {
+        numbers[start..].copy_from_slice(&base[start..]);
+    }
+}
+
 /// Copies groups of `numbers`, one after the other, to `block`; the last group is filled up with zeros.
 #[inline(always)]
 pub(super) fn gather<W: Word>(numbers: &[u8], groups: &[u32], log: u32, block: &mut [W]) {
@@ -99,8 +115,15 @@ mod tests {
         gather(&new[..140], &groups, 5, &mut block);
         assert_eq!(block[0], u16::from_le_bytes([64, 65]));
         assert_eq!(block[32 + 6..], [0; 26]);
-        let mut back = base;
+        let mut back = vec![0xee; base.len()];
+        keep::<u16>(&base, &groups, 5, &mut back);
+        assert_eq!(back[..64], base[..64]);
+        assert_eq!(
+            back[64..],
+            [0xee; 77],
+            "the last group ends with the numbers"
+        );
         scatter(&block, &groups, 5, &mut back[..140]);
-        assert_eq!(back, new);
+        assert_eq!(back[..140], new[..140]);
     }
 }

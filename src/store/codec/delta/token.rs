@@ -8,7 +8,7 @@
 use super::number::Word;
 
 /// Tokens are below this.
-pub(super) const TOKENS: usize = 128;
+pub(in super::super) const TOKENS: usize = 128;
 /// The tokens of new values that are zero.
 pub(super) const ZEROS: usize = 3;
 /// More than this many frequent differences are malformed.
@@ -35,12 +35,36 @@ pub(super) struct Alphabet {
     pub(super) len: usize,
 }
 
+/// What each token of numbers of 16 bits stands for, byte by byte, so that vectors can look it up.
+pub(in super::super) struct Meanings {
+    /// How many raw bits, at most 14.
+    pub(in super::super) bits: [u8; TOKENS],
+    /// The bytes of the smallest difference.
+    pub(in super::super) low: [u8; TOKENS],
+    pub(in super::super) high: [u8; TOKENS],
+    /// How many tokens there are.
+    pub(in super::super) len: usize,
+}
+
+impl Meanings {
+    /// None where the raw bits of four numbers may be more than a reader takes at once.
+    pub(super) fn new(alphabet: &Alphabet) -> Option<Self> {
+        let few = alphabet.bits.iter().all(|bits| *bits <= 14);
+        few.then(|| Self {
+            bits: alphabet.bits,
+            low: alphabet.least.map(|least| least as u8),
+            high: alphabet.least.map(|least| (least >> 8) as u8),
+            len: alphabet.len,
+        })
+    }
+}
+
 /// For each token of numbers of 16 bits, the places of its raw bits in the lowest quarter, and from bit 32 on the
 /// smallest difference.
 pub(super) struct Quads([u64; TOKENS]);
 
 impl Quads {
-    /// None where the raw bits of four numbers may be more than a reader or writer takes at once.
+    /// None where the raw bits of four numbers may be more than a writer takes at once.
     pub(super) fn new(alphabet: &Alphabet) -> Option<Self> {
         let few = alphabet.bits.iter().all(|bits| *bits <= 14);
         let quad = |token: usize| alphabet.least[token] << 32 | ((1 << alphabet.bits[token]) - 1);

@@ -18,6 +18,9 @@ pub(super) fn decode(
     tools: &mut Decoder,
     out: &mut [u8],
 ) -> Result<(), CodecError> {
+    if chunk.element != Element::number(1, false) {
+        return Err(CodecError::Malformed("blocks of fields are no bytes"));
+    }
     let fields = layout::read(chunk.tables)?;
     let size = usize::from(fields.bytes);
     let mut cursor = Cursor(chunk.payload);
@@ -49,9 +52,14 @@ pub(super) fn decode(
         work.widen(&fields, cut.blocks(), format, chunk.base);
     }
     if !kept.is_empty() {
-        for index in &kept {
-            let start = *index as usize * size;
-            whole[start..start + size].fill(0);
+        match kept.len() == cut.blocks() {
+            true => whole.fill(0),
+            false => {
+                for index in &kept {
+                    let start = *index as usize * size;
+                    whole[start..start + size].fill(0);
+                }
+            }
         }
         for at in 0..fields.fields.len() {
             work.decode(&fields, at, kept.len(), mode, tools, &mut cursor)?;

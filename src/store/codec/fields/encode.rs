@@ -15,6 +15,7 @@ pub(in super::super) fn encode(
     fields: &Fields,
     offset: u64,
     under: Under<'_>,
+    work: &mut Fielding,
     tools: &mut Encoder,
     out: &mut Vec<u8>,
 ) {
@@ -23,7 +24,6 @@ pub(in super::super) fn encode(
     let head = ((size - phase) % size).min(raw.len());
     let cut = Cut::new(head, raw.len(), size);
     let whole = &raw[cut.head..cut.head + cut.whole];
-    let mut work = std::mem::take(&mut tools.fields);
     let mode = Mode::of(under);
     mode.write(out);
     let mut edges = cut.edges(raw, raw.len());
@@ -55,7 +55,7 @@ pub(in super::super) fn encode(
         }
     }
     let blocks = slices::Chosen { size, kept: &kept };
-    let Fielding { before, after, .. } = &mut work;
+    let Fielding { before, after, .. } = &mut *work;
     for (side, bytes) in [(before, below), (after, whole)] {
         side.begin(fields);
         for (field, units) in fields.fields.iter().zip(&mut side.units) {
@@ -68,7 +68,6 @@ pub(in super::super) fn encode(
         }
     }
     work.base = room;
-    tools.fields = work;
 }
 
 impl Fielding {

@@ -3,6 +3,7 @@
 
 use super::super::CodecError;
 use super::super::block;
+use super::super::machine::{self, Machine, Work};
 use super::super::view::Format;
 use crate::base::fields::Kind;
 use crate::store::layout::Cursor;
@@ -75,10 +76,35 @@ impl Peak {
     /// Sets `peaks` to what the scale of each block should be.
     pub(super) fn make(self, floats: &[f32], each: usize, peaks: &mut Vec<f32>) {
         peaks.clear();
-        let blocks = floats.chunks_exact(each.max(1));
-        let scales = blocks.map(|floats| peak(self.rule, floats) / self.divisor);
-        // The bits of what is no number differ between machines.
-        peaks.extend(scales.map(|scale| if scale.is_nan() { 0.0 } else { scale }));
+        machine::fastest(Making {
+            peak: self,
+            floats,
+            each,
+            peaks,
+        });
+    }
+}
+
+struct Making<'a> {
+    peak: Peak,
+    floats: &'a [f32],
+    each: usize,
+    peaks: &'a mut Vec<f32>,
+}
+
+impl Work for Making<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<M: Machine>(self, _: M) {
+        let Peak { rule, divisor } = self.peak;
+        let blocks = self.floats.chunks_exact(self.each.max(1));
+        self.peaks.reserve(blocks.len());
+        for floats in blocks {
+            let scale = peak(rule, floats) / divisor;
+            // The bits of what is no number differ between machines.
+            self.peaks.push(if scale.is_nan() { 0.0 } else { scale });
+        }
     }
 }
 
@@ -106,12 +132,22 @@ pub(super) fn unround(kind: Kind, peaks: &[f32], units: &[u8], values: &mut [f32
     }
 }
 
+#[inline(always)]
 fn peak(rule: u8, floats: &[f32]) -> f32 {
-    let larger = |most: f32, float: &f32| match float.abs() > most.abs() {
-        true => *float,
-        false => most,
+    let largest = || {
+        // As bits, which order sizes as they are, so that the compiler takes many at a time. What is no number is
+        // none.
+        let size = |float: &f32| match float.is_nan() {
+            true => 0,
+            false => float.abs().to_bits(),
+        };
+        let most = floats.iter().fold(0, |most, float| most.max(size(float)));
+        let place = |(float, at)| if size(float) == most { at } else { u32::MAX };
+        let places = floats.iter().zip(0u32..).map(place);
+        let first = places.fold(u32::MAX, u32::min);
+        let first = floats.get(first as usize).filter(|_| most > 0);
+        first.copied().unwrap_or(0.0)
     };
-    let largest = || floats.iter().fold(0.0, larger);
     let least = || {
         floats
             .iter()
@@ -127,5 +163,49 @@ fn peak(rule: u8, floats: &[f32]) -> f32 {
         1 => largest().abs(),
         2 => least(),
         _ => most() - least(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One after the other, as it is specified.
+    fn largest(floats: &[f32]) -> f32 {
+        floats.iter().fold(0.0, |most: f32, float| {
+            if float.abs() > most.abs() {
+                *float
+            } else {
+                most
+            }
+        })
+    }
+
+    #[test]
+    fn the_first_of_the_largest_floats_is_the_peak() {
+        let (nan, infinity) = (f32::NAN, f32::INFINITY);
+        let odd = [nan, -0.0, 0.0, 2.0, -2.0, -infinity, infinity, 1e-42, -nan];
+        let mut state = 1u32;
+        let mut floats: Vec<f32> = vec![0.0; 64];
+        floats.extend([nan; 64]);
+        for _ in 0..4096 {
+            state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+            floats.push(match state >> 28 {
+                at @ 0..9 => odd[at as usize],
+                _ => ((state >> 16) as f32 - 32_768.0) / 64.0,
+            });
+        }
+        for each in [1, 2, 3, 16, 32, 33] {
+            let wanted = floats.chunks_exact(each).map(largest);
+            let wanted: Vec<u32> = wanted.map(f32::to_bits).collect();
+            for (rule, sign) in [(0, 0), (1, 1 << 31)] {
+                let peak = Peak { rule, divisor: 1.0 };
+                let mut peaks = Vec::new();
+                peak.make(&floats, each, &mut peaks);
+                let found = peaks.iter().map(|peak| peak.to_bits());
+                let wanted = wanted.iter().map(|bits| bits & !sign);
+                assert!(found.eq(wanted), "{rule} {each}");
+            }
+        }
     }
 }

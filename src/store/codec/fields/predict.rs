@@ -75,11 +75,13 @@ impl Units {
                     continue;
                 };
                 let own = values.len() / blocks.max(1);
-                for (block, places) in out.chunks_exact_mut(parts).enumerate() {
-                    for (part, place) in places.iter_mut().enumerate() {
-                        // The value that the first number of the part is multiplied with.
-                        let at = part * (count / parts) * own / count;
-                        *place *= values.get(block * own + at).copied().unwrap_or(0.0);
+                // Of each part, which value its first number is multiplied with.
+                let value_of = (0..parts).map(|part| part * (count / parts) * own / count);
+                let value_of: Vec<usize> = value_of.collect();
+                let blocks = out.chunks_exact_mut(parts);
+                for (places, values) in blocks.zip(values.chunks_exact(own.max(1))) {
+                    for (place, at) in places.iter_mut().zip(&value_of) {
+                        *place *= values.get(*at).copied().unwrap_or(0.0);
                     }
                 }
             }
@@ -169,7 +171,12 @@ impl Work for Prediction<'_> {
                 }
                 From::Values(values) => {
                     let values = values.get(index * run..).unwrap_or_default();
-                    part.of_values(values, units, keys);
+                    // As above.
+                    match units.len() {
+                        32 => part.of_values::<32>(values, units, keys),
+                        16 => part.of_values::<16>(values, units, keys),
+                        _ => part.of_values::<1>(values, units, keys),
+                    }
                 }
             }
         }
@@ -215,9 +222,13 @@ impl Part {
     }
 
     #[inline(always)]
-    fn of_values(&self, values: &[f32], units: &mut [u8], keys: &mut [u8]) {
-        for ((unit, key), value) in units.iter_mut().zip(keys).zip(values) {
-            (*unit, *key) = self.predict(*value);
+    fn of_values<const RUN: usize>(&self, values: &[f32], units: &mut [u8], keys: &mut [u8]) {
+        let runs = units.as_chunks_mut::<RUN>().0.iter_mut();
+        let runs = runs.zip(keys.as_chunks_mut::<RUN>().0);
+        for ((units, keys), values) in runs.zip(values.as_chunks::<RUN>().0) {
+            for ((unit, key), value) in units.iter_mut().zip(keys).zip(values) {
+                (*unit, *key) = self.predict(*value);
+            }
         }
     }
 

@@ -19,24 +19,37 @@ impl Chosen<'_> {
     }
 }
 
+/// So many blocks at a time stay near while one run after the other is moved.
+const NEAR: usize = 64;
+
 /// Sets `units` to the numbers of a field. Blocks beyond the end of `bytes` are zeros.
 pub(super) fn gather(field: &Field, blocks: Chosen<'_>, bytes: &[u8], units: &mut Vec<u8>) {
+    let each = field.units();
     units.clear();
-    units.resize(blocks.kept.len() * field.units(), 0);
-    for (index, units) in blocks
-        .kept
-        .iter()
-        .zip(units.chunks_exact_mut(field.units()))
-    {
-        let start = blocks.start(*index);
-        let Some(block) = bytes.get(start..start + blocks.size) else {
-            continue;
-        };
+    units.resize(blocks.kept.len() * each, 0);
+    let parts = blocks.kept.chunks(NEAR).zip(units.chunks_mut(NEAR * each));
+    for (kept, units) in parts {
         for slice in &field.slices {
             each_run(slice, |byte, unit, shift| {
-                let run = usize::from(slice.run);
-                let (from, to) = (&block[byte..byte + run], &mut units[unit..unit + run]);
-                move_bits(from, shift, to, slice.at, mask(slice.bits));
+                let runs = Runs {
+                    blocks: Chosen { kept, ..blocks },
+                    each,
+                    byte,
+                    unit,
+                };
+                let mask = mask(slice.bits);
+                let up = |from: &[u8], to: &mut [u8]| move_bits(from, shift, to, slice.at, mask);
+                match slice.run {
+                    2 => runs.gather::<2>(bytes, units, up),
+                    4 => runs.gather::<4>(bytes, units, up),
+                    16 => runs.gather::<16>(bytes, units, up),
+                    32 => runs.gather::<32>(bytes, units, up),
+                    64 => runs.gather::<64>(bytes, units, up),
+                    run => {
+                        let places = 0..usize::from(run);
+                        places.for_each(|at| runs.further(at).gather::<1>(bytes, units, up));
+                    }
+                }
             });
         }
     }
@@ -44,17 +57,90 @@ pub(super) fn gather(field: &Field, blocks: Chosen<'_>, bytes: &[u8], units: &mu
 
 /// The reverse of [`gather`], into bytes whose bits of the field are zeros.
 pub(super) fn scatter(field: &Field, blocks: Chosen<'_>, units: &[u8], bytes: &mut [u8]) {
-    for (index, units) in blocks.kept.iter().zip(units.chunks_exact(field.units())) {
-        let start = blocks.start(*index);
-        let Some(block) = bytes.get_mut(start..start + blocks.size) else {
-            continue;
-        };
+    let each = field.units();
+    let parts = blocks.kept.chunks(NEAR).zip(units.chunks(NEAR * each));
+    for (kept, units) in parts {
         for slice in &field.slices {
             each_run(slice, |byte, unit, shift| {
-                let run = usize::from(slice.run);
-                let (from, to) = (&units[unit..unit + run], &mut block[byte..byte + run]);
-                move_bits(from, slice.at, to, shift, mask(slice.bits));
+                let runs = Runs {
+                    blocks: Chosen { kept, ..blocks },
+                    each,
+                    byte,
+                    unit,
+                };
+                let mask = mask(slice.bits);
+                let down = |from: &[u8], to: &mut [u8]| move_bits(from, slice.at, to, shift, mask);
+                match slice.run {
+                    2 => runs.scatter::<2>(units, bytes, down),
+                    4 => runs.scatter::<4>(units, bytes, down),
+                    16 => runs.scatter::<16>(units, bytes, down),
+                    32 => runs.scatter::<32>(units, bytes, down),
+                    64 => runs.scatter::<64>(units, bytes, down),
+                    run => {
+                        let places = 0..usize::from(run);
+                        places.for_each(|at| runs.further(at).scatter::<1>(units, bytes, down));
+                    }
+                }
             });
+        }
+    }
+}
+
+/// The same run of several blocks: a loop over them for each usual length is faster than one over the runs of each.
+#[derive(Clone, Copy)]
+struct Runs<'a> {
+    blocks: Chosen<'a>,
+    /// Units of a block.
+    each: usize,
+    byte: usize,
+    unit: usize,
+}
+
+impl Runs<'_> {
+    /// What begins so many bytes, and units, after it.
+    fn further(self, by: usize) -> Self {
+        Self {
+            byte: self.byte + by,
+            unit: self.unit + by,
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn gather<const RUN: usize>(
+        self,
+        bytes: &[u8],
+        units: &mut [u8],
+        move_run: impl Fn(&[u8], &mut [u8]),
+    ) {
+        let kept = self.blocks.kept.iter();
+        for (index, units) in kept.zip(units.chunks_exact_mut(self.each)) {
+            let start = self.blocks.start(*index);
+            let block = bytes.get(start..start + self.blocks.size);
+            let from = block.and_then(|block| block.get(self.byte..)?.first_chunk::<RUN>());
+            let to = units.get_mut(self.unit..);
+            if let (Some(from), Some(to)) = (from, to.and_then(<[u8]>::first_chunk_mut::<RUN>)) {
+                move_run(from, to);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scatter<const RUN: usize>(
+        self,
+        units: &[u8],
+        bytes: &mut [u8],
+        move_run: impl Fn(&[u8], &mut [u8]),
+    ) {
+        let kept = self.blocks.kept.iter();
+        for (index, units) in kept.zip(units.chunks_exact(self.each)) {
+            let start = self.blocks.start(*index);
+            let block = bytes.get_mut(start..start + self.blocks.size);
+            let to = block.and_then(|block| block.get_mut(self.byte..)?.first_chunk_mut::<RUN>());
+            let from = units.get(self.unit..);
+            if let (Some(from), Some(to)) = (from.and_then(<[u8]>::first_chunk::<RUN>), to) {
+                move_run(from, to);
+            }
         }
     }
 }

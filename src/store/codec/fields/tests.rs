@@ -6,6 +6,7 @@ use super::*;
 use crate::base::Quant;
 use crate::base::fields::{Offset, Slice};
 use crate::base::id::CHUNK;
+use crate::store::Element;
 use crate::store::codec::Encoder;
 use crate::store::codec::machine::{Plain, Work};
 use crate::store::codec::measure::quantised::quantised;
@@ -19,12 +20,36 @@ fn encoded(raw: &[u8], fields: &Fields, offset: u64, under: Under<'_>) -> Vec<u8
 fn decoded(payload: &[u8], tables: &[u8], base: &[u8], len: usize) -> Result<Vec<u8>, CodecError> {
     let chunk = Stored {
         payload,
-        element: super::super::Element::number(1, false),
+        element: Element::number(1, false),
         tables,
         base,
     };
     let mut out = vec![0xaa; len];
     Decoder::new().decode(ID, &chunk, &mut out).map(|()| out)
+}
+
+#[test]
+fn other_elements_than_bytes_are_refused() {
+    let raw: Vec<u8> = (0..680).map(|i| (i * 7) as u8).collect();
+    let fields = Quant::Q8_0.fields();
+    let payload = encoded(&raw, &fields, 0, Under::Nothing);
+    let tables = tables(&fields);
+    let decodes = |element| {
+        let chunk = Stored {
+            payload: &payload,
+            element,
+            tables: &tables,
+            base: &[],
+        };
+        Decoder::new().decode(ID, &chunk, &mut vec![0; raw.len()])
+    };
+    assert_eq!(decodes(Element::number(1, false)), Ok(()));
+    let others = [(1, true), (2, false), (4, true)];
+    let others = others.map(|(width, float)| Element::number(width, float));
+    for element in others.into_iter().chain([Element::Bytes]) {
+        let refused = matches!(decodes(element), Err(CodecError::Malformed(_)));
+        assert!(refused, "{element:?}");
+    }
 }
 
 /// The size as stored, once it was proved that `raw` comes back.
