@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::error::Result;
-use super::tracked;
+use super::history;
+use super::tracked::{self, SUFFIX, Tracked, TrackedFiles};
 use super::workspace::Workspace;
 use crate::base::ObjectId;
-use crate::model::Manifest;
+use crate::base::text::chain;
+use crate::model::{Manifest, manifest};
 use crate::repo::{CommitId, CommitInfo, LogOptions};
 use why::Known;
 pub use why::{Base, Cost, Named, Place};
@@ -28,6 +30,10 @@ pub struct Version {
     pub raw: u64,
     /// Bytes in the store that no older listed version has.
     pub added: u64,
+    /// Why the sidecars of some of its weights files cannot be read, where they cannot: one bad file in the past hides
+    /// no other version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// What each run of bytes of its weights files costs, in their order; only where it was asked why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub costs: Option<Vec<Cost>>,
@@ -49,7 +55,8 @@ pub struct Options {
 pub struct Report {
     /// Versions, newest first.
     pub versions: Vec<Version>,
-    /// Bytes of all versions' weights files, as if each were kept whole.
+    /// Bytes of all weights files that any branch, tag, HEAD or the stash leads to, as if each version of each were
+    /// kept whole, once.
     pub raw: u64,
     /// Bytes of the distinct objects, raw.
     pub distinct: u64,
@@ -66,7 +73,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
     let usage = ws.store().usage()?;
     let mut report = Report {
         versions: Vec::new(),
-        raw: 0,
+        raw: whole(ws)?,
         distinct: usage.raw,
         stored: usage.disk,
         packs: usage.packs,
@@ -91,8 +98,12 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let listed = options.limit.unwrap_or(usize::MAX).min(history.len());
     let mut known = options.why.then(Known::default);
+    let mut sidecars = Sidecars {
+        ws,
+        good: BTreeSet::new(),
+    };
     for (at, commit) in history.iter().enumerate().rev() {
-        let files = tracked::of_commit(ws, &commit.id)?;
+        let (files, unreadable) = sidecars.of(&commit.id);
         if at >= listed {
             if let Some(known) = &mut known {
                 known.look(ws, at, files)?;
@@ -105,6 +116,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
             subject: commit.subject.clone(),
             raw: 0,
             added: 0,
+            unreadable,
             costs: None,
         };
         let mut add = |manifest: &Manifest| -> Result<()> {
@@ -128,7 +140,6 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
                 }
             }
         }
-        report.raw += version.raw;
         report.versions.push(version);
     }
     report.versions.reverse();
@@ -136,6 +147,60 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         known.explain(ws, &history, &mut report)?;
     }
     Ok(report)
+}
+
+/// Bytes of all weights files of all versions, each version of a file once. What cannot be read is for `verify` to tell
+/// of.
+fn whole(ws: &Workspace) -> Result<u64> {
+    let mut seen = BTreeSet::new();
+    let mut bytes = 0;
+    for commit in history::of_all(ws)?.0 {
+        let sidecar = |path: &str| path.ends_with(SUFFIX);
+        for file in ws.repo().files(&commit, &sidecar).unwrap_or_default() {
+            if !seen.insert(file.blob) {
+                continue;
+            }
+            let text = ws.repo().blob(&file.blob, manifest::MAX_TEXT as u64);
+            let path = tracked::weights_path(&file.path);
+            if let (Ok(text), Some(path)) = (text, path)
+                && let Ok(manifest) = tracked::manifest(ws, &path, &Tracked::new(text, false))
+            {
+                bytes += manifest.file_len();
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Reads the sidecars of versions.
+struct Sidecars<'a> {
+    ws: &'a Workspace,
+    /// Those that can be read, by their texts.
+    good: BTreeSet<ObjectId>,
+}
+
+impl Sidecars<'_> {
+    /// Those of a version that can be read, and why others cannot.
+    fn of(&mut self, commit: &CommitId) -> (TrackedFiles, Vec<String>) {
+        let mut files = match tracked::of_commit(self.ws, commit) {
+            Ok(files) => files,
+            Err(e) => return (TrackedFiles::new(), vec![chain(&e)]),
+        };
+        let mut unreadable = Vec::new();
+        files.retain(|path, tracked| {
+            if self.good.contains(&tracked.id) {
+                return true;
+            }
+            match tracked::manifest(self.ws, path, tracked) {
+                Ok(_) => self.good.insert(tracked.id),
+                Err(e) => {
+                    unreadable.push(chain(&e));
+                    false
+                }
+            }
+        });
+        (files, unreadable)
+    }
 }
 
 fn names(commit: &CommitInfo) -> Vec<String> {

@@ -24,6 +24,7 @@ pub mod eval;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 pub mod gc;
+mod history;
 pub mod hook;
 pub mod hooks;
 pub mod init;

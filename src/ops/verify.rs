@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::error::Result;
+use super::history;
 use super::tracked::{self, SUFFIX, Tracked};
-use super::workspace::{Workspace, if_found};
+use super::workspace::Workspace;
 use crate::base::progress::Unit;
 use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, Progress, ReadAt, RepoPath};
 use crate::model::manifest;
-use crate::repo::{CommitId, LogOptions, RepoError};
+use crate::repo::{CommitId, RepoError};
 use crate::store::{Checked, Harm, Store};
 use needs::Needs;
 pub use repair::{Healed, Repair, repair};
@@ -116,16 +117,18 @@ fn everything_needed(ws: &Workspace, progress: &dyn Progress) -> Result<(Needs, 
     let (commits, mut problems) = match roots.gather() {
         Ok(()) => (roots.history(), Vec::new()),
         // What there is of its history is all that there is to verify.
-        Err(RepoError::Shallow) => (of_refs(ws)?, Vec::new()),
         Err(e) => {
-            let problem = Problem {
-                kind: e.kind(),
-                what: format!("not every version could be found: {}", chain(&e)),
-                object: None,
-                affects: Vec::new(),
-                versions: Vec::new(),
-            };
-            (of_refs(ws)?, vec![problem])
+            let (commits, mut errors) = history::of_all(ws)?;
+            if !matches!(e, RepoError::Shallow) {
+                errors.push(e);
+            }
+            let mut problems: Vec<Problem> = Vec::new();
+            for problem in errors.iter().map(unfound) {
+                if problems.iter().all(|known| known.what != problem.what) {
+                    problems.push(problem);
+                }
+            }
+            (commits, problems)
         }
     };
     needs.of_commits(ws, &mut views, commits, progress)?;
@@ -261,28 +264,12 @@ fn prove(
     Ok(Ok(object.len()))
 }
 
-/// Every commit that HEAD, a branch, a tag or the stash reaches, newest first.
-fn of_refs(ws: &Workspace) -> Result<Vec<CommitId>> {
-    let repo = ws.repo();
-    let mut tips: Vec<CommitId> = repo
-        .branches()?
-        .into_iter()
-        .map(|branch| branch.commit)
-        .collect();
-    tips.extend(
-        repo.remote_branches()?
-            .into_iter()
-            .map(|branch| branch.commit),
-    );
-    tips.extend(repo.tags()?.into_iter().filter_map(|tag| tag.commit));
-    for name in ["HEAD", "refs/stash"] {
-        tips.extend(if_found(repo.resolve(name))?);
+fn unfound(error: &RepoError) -> Problem {
+    Problem {
+        kind: error.kind(),
+        what: format!("not every version could be found: {}", chain(error)),
+        object: None,
+        affects: Vec::new(),
+        versions: Vec::new(),
     }
-    if tips.is_empty() {
-        return Ok(Vec::new());
-    }
-    let commits = repo.log(&tips, LogOptions::default())?;
-    Ok(commits
-        .map(|commit| Ok(commit?.id))
-        .collect::<std::result::Result<_, RepoError>>()?)
 }

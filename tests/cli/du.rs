@@ -116,7 +116,7 @@ fn of_each_tensor_it_says_what_it_takes_and_why() {
 version     names     weights     added  subject
 [HASH]  main v2  64.7 KiB  27.0 KiB  v2
 
-the store holds 8 objects in 112.5 KiB, 173.8 % of all versions kept whole (64.7 KiB)
+the store holds 8 objects in 112.5 KiB, 57.9 % of all versions of all weights kept whole (194.2 KiB)
 
 "#]]);
     let report = sandbox.mvc(&["du", "--why", "--json"]).ok().json();
@@ -169,4 +169,58 @@ fn what_is_lost_is_said_and_hides_nothing() {
         .prints("it is not in the store");
     sandbox.mvc(&["du", "--why", "v9"]).fails(Kind::NotFound);
     Sandbox::repo().mvc(&["du", "--why"]).ok();
+}
+
+#[test]
+fn the_store_is_beside_all_versions_of_all_branches_each_once() {
+    let sandbox = Sandbox::keeping();
+    let commit = |steps: u32, message: &str| {
+        sandbox.write("model.safetensors", weights(steps));
+        sandbox.mvc(&["commit", "-a", "-m", message]).ok();
+    };
+    commit(0, "first");
+    sandbox.git(&["checkout", "-q", "-b", "side"]).ok();
+    commit(1, "aside");
+    sandbox.git(&["checkout", "-q", "-"]).ok();
+    sandbox
+        .git(&["commit", "-q", "--allow-empty", "-m", "nothing new"])
+        .ok();
+    let whole = 2 * weights(0).len() as u64;
+    for args in [
+        &["du", "--json"][..],
+        &["du", "--json", "-n", "1"],
+        &["du", "--json", "side"],
+    ] {
+        let report = sandbox.mvc(args).ok().json();
+        assert_eq!(report["raw"].as_u64(), Some(whole), "{args:?}");
+    }
+}
+
+#[test]
+fn a_sidecar_of_the_past_that_cannot_be_read_hides_no_version() {
+    let sandbox = Sandbox::keeping();
+    sandbox.write("model.safetensors", weights(0));
+    sandbox.mvc(&["commit", "-m", "good"]).ok();
+    sandbox.write("other.safetensors.mvc", "garbage\n");
+    sandbox.git(&["add", "-f", "other.safetensors.mvc"]).ok();
+    sandbox
+        .git(&["commit", "-q", "--no-verify", "-m", "bad"])
+        .ok();
+    sandbox
+        .git(&["rm", "-q", "-f", "other.safetensors.mvc"])
+        .ok();
+    sandbox.git(&["commit", "-q", "-m", "good again"]).ok();
+    for why in [&[][..], &["--why"]] {
+        let args = [&["du", "--json"], why].concat();
+        let told = sandbox.mvc(&args).ok();
+        let versions = told.json()["versions"].as_array().expect("a list").clone();
+        let bad: Vec<bool> = versions
+            .iter()
+            .map(|version| version["unreadable"].as_array().is_some())
+            .collect();
+        assert_eq!(bad, [false, true, false]);
+        assert_eq!(versions[2]["raw"].as_u64(), Some(weights(0).len() as u64));
+    }
+    let told = sandbox.mvc(&["du"]).ok();
+    assert!(told.stderr.contains("other.safetensors"), "{}", told.stderr);
 }

@@ -1,6 +1,6 @@
 use mvc::base::Kind;
 
-use crate::support::{Sandbox, root};
+use crate::support::{Sandbox, root, seeded};
 
 #[test]
 fn a_whole_store_is_said_to_be_whole() {
@@ -86,4 +86,38 @@ fn ids_of_views_are_those_of_their_bytes() {
     sandbox.mvc(&["restore", "state.pth"]).ok();
     assert!(sandbox.read("state.pth") == bytes);
     sandbox.mvc(&["verify", "HEAD~1"]).ok();
+}
+
+#[test]
+fn a_version_that_git_lost_keeps_nothing_else_from_being_verified() {
+    for lost in ["HEAD~1:model.safetensors.mvc", "HEAD~1^{tree}", "HEAD~1"] {
+        let sandbox = Sandbox::keeping();
+        for seed in 1..=2 {
+            sandbox.write("model.safetensors", seeded(seed));
+            sandbox.mvc(&["commit", "-a", "-m", "a version"]).ok();
+        }
+        let id = sandbox.git(&["rev-parse", lost]).ok().stdout;
+        let (folder, name) = id.trim().split_at(2);
+        let object = sandbox.path(".git/objects").join(folder).join(name);
+        std::fs::remove_file(object).expect("it is loose");
+        let pack = sandbox.packs().into_iter().next().expect("one");
+        let mut bytes = std::fs::read(&pack).expect("read");
+        bytes[100] ^= 1;
+        // Packs are read-only.
+        std::fs::remove_file(&pack).expect("removed");
+        std::fs::write(&pack, bytes).expect("written");
+        let report = sandbox.mvc(&["verify", "--all", "--json"]).fails(Kind::No);
+        let problems = report.json()["problems"]
+            .as_array()
+            .expect("a list")
+            .clone();
+        let said = |part: &str| {
+            let what = |problem: &serde_json::Value| problem["what"].as_str().map(str::to_owned);
+            let mut all = problems.iter().filter_map(what);
+            all.any(|what| what.contains(part))
+        };
+        assert!(said("is not in the repository"), "{lost}: {problems:?}");
+        let name = pack.file_stem().expect("a name").to_str().expect("plain");
+        assert!(said(name), "{lost}: {problems:?}");
+    }
 }

@@ -4,8 +4,9 @@ use crate::ops::du::{self, Options};
 
 /// Show what versions cost on the disk
 ///
-/// For each version the bytes that it added to the store, beside what its weights files measure; below it the whole
-/// store beside all versions kept whole.
+/// For each version the bytes of chunks that it added to the store, beside what its weights files measure. Below it
+/// the whole store, with its records and indexes, beside each version of each weights file that any branch or tag leads
+/// to, kept whole once.
 ///
 /// With `--why`, a table of each version's tensors: what they measure and what they take, in which codecs, against
 /// which base and how high above the last one without any, and which other versions have the very same bytes.

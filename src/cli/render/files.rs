@@ -278,10 +278,15 @@ pub(crate) fn usage(ui: &Ui, report: &du::Report) {
         ui.table(&table);
         ui.print("");
     }
+    for version in &report.versions {
+        for problem in &version.unreadable {
+            ui.warn(format!("{}: {problem}", version.commit.short()));
+        }
+    }
     let share = match report.raw {
         0 => String::new(),
         raw => format!(
-            ", {} of all versions kept whole ({})",
+            ", {} of all versions of all weights kept whole ({})",
             number::percent(report.stored as f64 / raw as f64),
             size(raw)
         ),

@@ -52,6 +52,8 @@ pub(super) struct Needs {
     pub(super) sources: Vec<Source>,
     pub(super) objects: BTreeMap<ObjectId, Need>,
     seen: HashMap<(RepoPath, ObjectId), usize>,
+    /// Why the sidecars of some versions cannot be read, and of which.
+    lost: Vec<(String, Kind, BTreeSet<usize>)>,
 }
 
 impl Needs {
@@ -64,12 +66,26 @@ impl Needs {
         progress: &dyn Progress,
     ) -> Result<()> {
         for (at, commit) in commits.iter().enumerate() {
-            for (path, tracked) in tracked::of_commit(ws, commit)? {
-                self.sidecar(ws, views, &path, &tracked, Some(at), progress)?;
+            match tracked::of_commit(ws, commit) {
+                Ok(files) => {
+                    for (path, tracked) in files {
+                        self.sidecar(ws, views, &path, &tracked, Some(at), progress)?;
+                    }
+                }
+                Err(e) => self.lost(&e, at),
             }
         }
         self.commits = commits;
         Ok(())
+    }
+
+    /// The sidecars of a version cannot be read: git's own objects may be gone.
+    fn lost(&mut self, error: &dyn Failure, version: usize) {
+        let (what, kind) = (chain(error), error.kind());
+        match self.lost.iter_mut().find(|(known, ..)| *known == what) {
+            Some((.., versions)) => _ = versions.insert(version),
+            None => self.lost.push((what, kind, BTreeSet::from([version]))),
+        }
     }
 
     /// Adds a sidecar of a version, or of an index alone.
@@ -147,7 +163,14 @@ impl Needs {
             };
             source.problems.iter().map(problem).collect::<Vec<_>>()
         };
-        self.sources.iter().flat_map(of).collect()
+        let lost = self.lost.iter().map(|(what, kind, versions)| Problem {
+            kind: *kind,
+            what: what.clone(),
+            object: None,
+            affects: Vec::new(),
+            versions: self.named(versions),
+        });
+        self.sources.iter().flat_map(of).chain(lost).collect()
     }
 
     /// A problem with an object, and with what needs it or one of these others, which are written with it.
