@@ -5,8 +5,9 @@ use crate::ops::{Talk, checkout};
 /// Bring another version into the work tree
 ///
 /// Takes branches, tags, commits and anything else that names one, as `HEAD~2`. Weights are written beside their
-/// places and verified first, then git moves HEAD, then they get their names: where anything refuses, nothing has
-/// changed. Only files that differ are written. Uncommitted weights are never overwritten without `--force`.
+/// places and verified first, then git moves HEAD, then they get their names: where git or the work tree refuses,
+/// nothing has changed. Weights of which objects are missing or damaged stay as they were, are told and marked, and
+/// keep nothing else from being checked out. Only files that differ are written. Uncommitted weights are never overwritten without `--force`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Example:

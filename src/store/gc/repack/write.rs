@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::base::id::CHUNK;
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress, ReadAt};
 use crate::store::chain::Tools;
@@ -22,8 +23,10 @@ use super::choose::{Choice, Place, Places, Price, choose, height};
 use super::web::{Copy, Node};
 use super::{Order, View, Wanted};
 
-/// So many objects are open at once.
+/// So many objects are open at once, and no more than with so many bytes of chunks: each keeps the one that was read of
+/// it last, and those of its chain.
 const OPEN: usize = 1024;
+const HELD: u64 = 32 << 20;
 
 /// What was written.
 pub(super) struct Written {
@@ -92,7 +95,7 @@ pub(super) fn write(
     };
     let waves = all.chunk_by(|(one, ..), (other, ..)| one == other);
     let done = waves
-        .flat_map(|wave| wave.chunks(OPEN))
+        .flat_map(|wave| few(wave, |(_, _, node)| node.len))
         .try_for_each(|wave| {
             let wave = wave.iter().map(|(_, id, node)| (*id, *node));
             writing.wave(wave.collect(), &wanted)
@@ -106,6 +109,21 @@ pub(super) fn write(
     } = writing;
     written.packs = output.end()?;
     Ok(written)
+}
+
+/// Cuts objects of these lengths into runs that may be open together.
+fn few<T>(objects: &[T], len: impl Fn(&T) -> u64) -> Vec<&[T]> {
+    let (mut runs, mut from, mut held) = (Vec::new(), 0, 0);
+    for (at, object) in objects.iter().enumerate() {
+        let more = len(object).min(CHUNK as u64);
+        if at > from && (at - from == OPEN || held + more > HELD) {
+            runs.push(&objects[from..at]);
+            (from, held) = (at, 0);
+        }
+        held += more;
+    }
+    runs.push(&objects[from..]);
+    runs
 }
 
 struct Writing<'a> {
@@ -297,4 +315,31 @@ fn unreadable(error: StoreError, tried: &[Tried<'_>]) -> StoreError {
 fn numbers(one: &Tried<'_>) -> Option<Numbers> {
     let as_stored = |numbers: &Numbers| numbers.format.element() == one.object.element();
     one.wanted.numbers.filter(as_stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_objects_are_open_together_and_none_is_left_out() {
+        let mib = CHUNK as u64;
+        let lengths: Vec<u64> = (0..5000)
+            .map(|at| if at % 3 == 0 { at * 1000 } else { 7 })
+            .chain((0..100).map(|at| (at % 5) * mib))
+            .collect();
+        let runs = few(&lengths, |len| *len);
+        assert_eq!(runs.concat(), lengths);
+        for run in &runs {
+            let held: u64 = run.iter().map(|len| len.min(&mib)).sum();
+            assert!(!run.is_empty() && run.len() <= OPEN && held <= HELD);
+        }
+        let held = |run: &[u64]| run.iter().map(|len| *len.min(&mib)).sum::<u64>();
+        let full =
+            |pair: &[&[u64]]| pair[0].len() == OPEN || held(pair[0]) + pair[1][0].min(mib) > HELD;
+        assert!(
+            runs.windows(2).all(full),
+            "no run is shorter than it must be"
+        );
+    }
 }
