@@ -1,11 +1,13 @@
 //! Codec 5: the delta codec, against what is computed from a base instead of the base itself.
 //!
-//! Two things are computed. The base in another number format: a tensor that is the rounding of a stored one, its
-//! widening or its quantisation has hardly any differences to that. And the base with a matrix of low rank added:
-//! training moves the weights of a matrix together, so that a few directions make up half of a step and more, and
-//! cost only what two narrow matrices cost. What the computed numbers miss, the differences say, so that the bytes
-//! are exact however a framework rounded.
+//! Three things are computed. The base in another number format: a tensor that is the rounding of a stored one, its
+//! widening or its quantisation has hardly any differences to that. The base times a factor: weight decay shrinks what
+//! no gradient reaches by one factor for all of a tensor. And the base with a matrix of low rank added: training moves
+//! the weights of a matrix together, so that a few directions make up half of a step and more, and cost only what two
+//! narrow matrices cost. What the computed numbers miss, the differences say, so that the bytes are exact however a
+//! framework rounded.
 
+mod decay;
 mod factors;
 mod fit;
 mod format;
@@ -20,14 +22,21 @@ pub use format::Format;
 
 use factors::{Left, Right};
 pub(super) use factors::{RANKS, Ranks};
+use format::is_finite;
 use project::Projector;
 
+pub(in crate::store) use decay::decay;
 pub(in crate::store) use fit::Sample;
 pub(in crate::store) use quantise::factor;
 
 pub(super) const ID: u8 = 5;
 
 const UNKNOWN: CodecError = CodecError::Malformed("the view of a base is of a later day");
+
+/// Flags: a matrix of low rank is added.
+const LOW_RANK: u8 = 1;
+/// Floats are multiplied with a factor.
+const TIMES: u8 = 2;
 
 /// From which numbers to which.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,31 +45,61 @@ pub(in crate::store) struct Conversion {
     pub(in crate::store) from: Format,
     /// The format of the numbers at hand.
     pub(in crate::store) to: Format,
-    /// What numbers are multiplied with before they become integers; 1 for floats.
-    pub(in crate::store) factor: f32,
+    /// What numbers are multiplied with: a finite one, and an F32 where they become integers.
+    pub(in crate::store) factor: f64,
 }
 
 impl Conversion {
     fn write(&self, low_rank: bool, out: &mut Vec<u8>) {
-        out.extend([self.from.code() | self.to.code() << 4, u8::from(low_rank)]);
+        let times = self.multiplies();
+        let flags = (LOW_RANK * u8::from(low_rank)) | (TIMES * u8::from(times));
+        out.extend([self.from.code() | self.to.code() << 4, flags]);
         if self.to == Format::I8 {
+            out.extend((self.factor as f32).to_le_bytes());
+        } else if times {
             out.extend(self.factor.to_le_bytes());
         }
     }
 
     /// The conversion at the front of `cursor`, and whether a matrix of low rank is added.
     fn read(cursor: &mut Cursor<'_>) -> Result<(Self, bool), CodecError> {
-        let [formats, low_rank] = cursor.array().ok_or(block::SHORT)?;
+        let [formats, flags] = cursor.array().ok_or(block::SHORT)?;
         let format = |code| Format::by_code(code).ok_or(UNKNOWN);
         let (from, to) = (format(formats & 15)?, format(formats >> 4)?);
-        if low_rank > 1 {
+        let times = flags & TIMES != 0;
+        if flags & !(LOW_RANK | TIMES) != 0 || (times && to == Format::I8) {
             return Err(UNKNOWN);
         }
         let factor = match to {
-            Format::I8 => f32::from_le_bytes(cursor.array().ok_or(block::SHORT)?),
+            Format::I8 => f64::from(f32::from_le_bytes(cursor.array().ok_or(block::SHORT)?)),
+            _ if times => f64::from_le_bytes(cursor.array().ok_or(block::SHORT)?),
             _ => 1.0,
         };
-        Ok((Self { from, to, factor }, low_rank == 1))
+        // Times 0 it would yield a NaN, of which every processor has its own.
+        if times && !factor.is_finite() {
+            return Err(CodecError::Malformed("the factor of a view is no number"));
+        }
+        let low_rank = flags & LOW_RANK != 0;
+        Ok((Self { from, to, factor }, low_rank))
+    }
+
+    /// True where floats are multiplied.
+    fn multiplies(&self) -> bool {
+        self.to != Format::I8 && self.factor != 1.0
+    }
+
+    /// The numbers of `base` as bits of F32, times the factor if they are to be floats.
+    #[inline(always)]
+    fn widen(&self, base: &[u8], wide: &mut [u32]) {
+        self.from.widen(base, wide);
+        if self.multiplies() {
+            for wide in wide {
+                // In F64 the product of a number and of a factor that is an F32 is exact, so that it is rounded once.
+                let product = (f64::from(f32::from_bits(*wide)) * self.factor) as f32;
+                let moves = is_finite(*wide);
+                *wide = if moves { product.to_bits() } else { *wide };
+            }
+        }
     }
 
     /// How many bytes of the base belong to `len` bytes.

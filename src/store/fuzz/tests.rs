@@ -276,11 +276,11 @@ fn deltas_of_chunks() {
 
 #[test]
 fn views_of_chunks() {
-    let plain = |to, element, base: &[u8], raw: &[u8]| {
+    let times = |factor, to, element, base: &[u8], raw: &[u8]| {
         let view = View::of(Conversion {
             from: Format::F32,
             to,
-            factor: if to == Format::I8 { 900.0 } else { 1.0 },
+            factor,
         });
         let against = Against {
             base,
@@ -300,12 +300,17 @@ fn views_of_chunks() {
         .iter()
         .map(|x| (x * 900.0).round_ties_even() as i8 as u8)
         .collect();
+    let shrunk: Vec<u8> = weights(200, 0.0)
+        .iter()
+        .flat_map(|x| (x * 0.875).to_le_bytes())
+        .collect();
     let seeds = vec![
         (
             "rounded",
-            plain(Format::Bf16, BF16, &base, &bf16s(200, 0.0)),
+            times(1.0, Format::Bf16, BF16, &base, &bf16s(200, 0.0)),
         ),
-        ("quantised", plain(Format::I8, I8, &base, &quantised)),
+        ("quantised", times(900.0, Format::I8, I8, &base, &quantised)),
+        ("shrunk", times(0.875, Format::F32, F32, &base, &shrunk)),
         ("low-rank", low_rank()),
     ];
     check(target("codec-view"), seeds);

@@ -1,6 +1,7 @@
 //! What an item's chunks are coded against: decided once for all of them, by samples.
 
 mod contest;
+mod fitted;
 mod rearrange;
 mod sample;
 mod sketch;
@@ -11,9 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::base::ObjectId;
 
 use super::super::chain::Tools;
-use super::super::codec::{
-    Against, Conversion, Encoder, Floats, Format, Look, Sample, View, factor,
-};
+use super::super::codec::{Against, Conversion, Encoder, Floats, Format, Look, Sample, View};
 use super::super::height::tallest;
 use super::super::object::Object;
 use super::super::writer::{Candidate, Numbers, PutItem};
@@ -124,6 +123,9 @@ impl Tried {
         self.sizes.iter().sum()
     }
 }
+
+/// The base bytes of a sample, if it has some, and where they are.
+type Window = Option<(Place, Vec<u8>)>;
 
 /// The plans of the items at work. Each is made by the first worker that needs it, while others that need the same
 /// one wait, and dropped when its item is done.
@@ -272,17 +274,10 @@ impl Planner<'_> {
         let mut winner = None;
         for (version, base) in candidates {
             for way in ways(item, base.record().element) {
-                let way = match way {
-                    Way::View(view) => match self.fitted(base, *view.conversion(), samples) {
-                        Some(conversion) => Way::View(View::of(conversion)),
-                        None => continue,
-                    },
-                    Way::Same | Way::Floats(_) => way,
-                };
                 let plan = Plan::against(Source::One(base.clone()), way);
-                match self.sizes(item, samples, &plan) {
-                    Some(sizes) if sizes.iter().sum::<usize>() < best.total() => {
-                        best = Tried { plan, sizes };
+                match self.fitted(item, samples, plan) {
+                    Some(tried) if tried.total() < best.total() => {
+                        best = tried;
                         winner = Some(*version);
                     }
                     _ => {}
@@ -298,30 +293,6 @@ impl Planner<'_> {
         best
     }
 
-    /// A conversion, with the factor that integers need.
-    fn fitted(
-        &mut self,
-        base: &Arc<Object>,
-        conversion: Conversion,
-        samples: &[Piece],
-    ) -> Option<Conversion> {
-        if conversion.to != Format::I8 {
-            return Some(conversion);
-        }
-        let plan = Plan::against(Source::One(base.clone()), Way::View(View::of(conversion)));
-        let (mut new, mut old, mut window) = (Vec::new(), Vec::new(), Vec::new());
-        for (offset, bytes) in samples {
-            plan.read(*offset, bytes.len(), self.tools, &mut window)?;
-            new.extend(bytes.iter().take(window.len() / conversion.from.width()));
-            old.extend(&window);
-        }
-        let factor = factor(&new, &old, conversion.from)?;
-        Some(Conversion {
-            factor,
-            ..conversion
-        })
-    }
-
     /// What samples shrink to with a plan; `None` where its base cannot be read.
     fn size(&mut self, item: &PutItem<'_>, samples: &[Piece], plan: &Plan) -> Option<usize> {
         Some(self.sizes(item, samples, plan)?.iter().sum())
@@ -329,19 +300,38 @@ impl Planner<'_> {
 
     /// What each of the samples shrinks to with a plan: one for which it has no base bytes, to what it is alone.
     fn sizes(&mut self, item: &PutItem<'_>, samples: &[Piece], plan: &Plan) -> Option<Vec<usize>> {
-        let mut base = Vec::new();
-        let sizes = samples.iter().map(|(offset, new)| {
+        let windows = self.windows(samples, plan)?;
+        Some(self.sizes_by(item, samples, &windows, plan))
+    }
+
+    /// The base bytes of each of the samples; `None` where one cannot be read.
+    fn windows(&mut self, samples: &[Piece], plan: &Plan) -> Option<Vec<Window>> {
+        let windows = samples.iter().map(|(offset, new)| {
             if plan.place(*offset, new.len()).is_none() {
-                return Some(self.encoder.size(&item.chunk(new, *offset), None));
+                return Some(None);
             }
+            let mut base = Vec::new();
             let place = plan.read(*offset, new.len(), self.tools, &mut base)?;
-            let against = Against {
-                base: &base,
+            Some(Some((place, base)))
+        });
+        windows.collect()
+    }
+
+    /// [`Planner::sizes`], with the base bytes at hand.
+    fn sizes_by(
+        &mut self,
+        item: &PutItem<'_>,
+        samples: &[Piece],
+        windows: &[Window],
+        plan: &Plan,
+    ) -> Vec<usize> {
+        let sizes = samples.iter().zip(windows).map(|((offset, new), window)| {
+            let against = window.as_ref().map(|(place, base)| Against {
+                base,
                 look: plan.look(),
                 strips: place.strips(),
-            };
-            let chunk = item.chunk(new, *offset);
-            Some(self.encoder.size(&chunk, Some(against)))
+            });
+            self.encoder.size(&item.chunk(new, *offset), against)
         });
         sizes.collect()
     }
@@ -350,10 +340,7 @@ impl Planner<'_> {
     fn with_low_rank(&mut self, item: &PutItem<'_>, plan: &Plan) -> Option<Plan> {
         let source = plan.source.as_ref()?;
         let Numbers { format, columns } = item.numbers?;
-        let conversion = match &plan.way {
-            Way::View(view) => *view.conversion(),
-            Way::Same | Way::Floats(_) => same(format),
-        };
+        let conversion = conversion(item, &plan.way)?;
         if format == Format::I8 {
             return None;
         }
@@ -371,6 +358,14 @@ impl Planner<'_> {
         }
         let view = View::with_low_rank(conversion, &sample)?;
         Some(Plan::against(source.clone(), Way::View(view)))
+    }
+}
+
+/// How a base's numbers become an item's, where these are known: they are the same ones, unless the way says otherwise.
+fn conversion(item: &PutItem<'_>, way: &Way) -> Option<Conversion> {
+    match way {
+        Way::View(view) => Some(*view.conversion()),
+        Way::Same | Way::Floats(_) => item.numbers.map(|numbers| same(numbers.format)),
     }
 }
 

@@ -124,7 +124,12 @@ fn rows_appended_or_cut_off_cost_only_themselves() {
 }
 
 /// Puts one object of these numbers.
-fn put_numbers(store: &Store, bytes: &Vec<u8>, base: Option<&Vec<u8>>, numbers: Numbers) -> Put {
+pub(super) fn put_numbers(
+    store: &Store,
+    bytes: &Vec<u8>,
+    base: Option<&Vec<u8>>,
+    numbers: Numbers,
+) -> Put {
     let mut writer = store.writer().expect("a writer");
     let width = numbers.format.width() as u8;
     let item = PutItem {

@@ -5,6 +5,7 @@ mod blocks;
 mod copies;
 mod crash;
 mod damage;
+mod decay;
 mod deltas;
 mod gc;
 mod gc_beside;

@@ -1,4 +1,4 @@
-//! What a base becomes, block by block: widened, a matrix of low rank added, narrowed.
+//! What a base becomes, block by block: widened, multiplied with a factor, a matrix of low rank added, narrowed.
 
 use std::ops::Range;
 
@@ -74,13 +74,14 @@ impl Prediction<'_> {
     #[inline(always)]
     fn numbers<M: Machine>(&mut self, machine: M, numbers: Range<usize>, room: &mut Room) {
         let Conversion { from, to, factor } = *self.conversion;
+        let factor = factor as f32;
         let Room { wide, sums, moved } = room;
         for start in numbers.clone().step_by(BLOCK) {
             let count = BLOCK.min(numbers.end - start);
             let (wide, sums) = (&mut wide[..count], &mut sums[..count]);
             let base = self.base.get(start * from.width()..).unwrap_or_default();
             let there = count.min(base.len() / from.width());
-            from.widen(base, &mut wide[..there]);
+            self.conversion.widen(base, &mut wide[..there]);
             wide[there..].fill(0);
             if let Some((right, left)) = self.factors {
                 multiply(machine, right, left, start, sums);

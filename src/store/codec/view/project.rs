@@ -115,7 +115,7 @@ impl Work for Projection<'_> {
     }
 }
 
-/// The steps from the numbers of a base to those at hand, as far as both are finite.
+/// The steps from the numbers of a base, times their factor, to those at hand, as far as both are finite.
 pub(super) struct Differences<'a> {
     conversion: &'a Conversion,
     raw: &'a [u8],
@@ -142,12 +142,15 @@ impl<'a> Differences<'a> {
     pub(super) fn take(&mut self, at: usize, count: usize) -> &[f32] {
         let Conversion { from, to, .. } = *self.conversion;
         let (new, old) = (&mut self.new[..count], &mut self.old[..count]);
-        for (format, bytes, numbers) in [(to, self.raw, &mut *new), (from, self.base, &mut *old)] {
+        let places = [(to, self.raw, &mut *new), (from, self.base, &mut *old)];
+        let [raw, base] = places.map(|(format, bytes, numbers)| {
             let bytes = bytes.get(at * format.width()..).unwrap_or_default();
             let there = count.min(bytes.len() / format.width());
-            format.widen(bytes, &mut numbers[..there]);
             numbers[there..].fill(0);
-        }
+            (bytes, &mut numbers[..there])
+        });
+        to.widen(raw.0, raw.1);
+        self.conversion.widen(base.0, base.1);
         for (step, (new, old)) in self.steps.iter_mut().zip(new.iter().zip(&*old)) {
             let difference = f32::from_bits(*new) - f32::from_bits(*old);
             *step = if difference.abs() < 1e18 {

@@ -14,8 +14,25 @@ fn conversions() -> impl Iterator<Item = Conversion> {
     pairs.map(|(from, to)| Conversion {
         from,
         to,
-        factor: if to == Format::I8 { 3.7 } else { 1.0 },
+        factor: if to == Format::I8 {
+            f64::from(3.7f32)
+        } else {
+            1.0
+        },
     })
+}
+
+/// The same, and with factors that have ends of what they may be.
+fn with_factors() -> impl Iterator<Item = Conversion> {
+    let factors = [0.99994, -1.0, 3e9, -1e-40, f64::MAX, 5e-324, 0.0, -0.0];
+    conversions().chain(conversions().flat_map(move |conversion| {
+        let floats = conversion.to != Format::I8;
+        let factors = factors.into_iter().filter(move |_| floats);
+        factors.map(move |factor| Conversion {
+            factor,
+            ..conversion
+        })
+    }))
 }
 
 fn with_right(conversion: Conversion, right: Right) -> View {
@@ -129,7 +146,7 @@ fn a_quantisation_costs_next_to_nothing() {
     let view = View::of(Conversion {
         from: Format::F32,
         to: Format::I8,
-        factor: found,
+        factor: f64::from(found),
     });
     assert!(comes_back(&quantised, &base, &view, 0) < 200);
 }
@@ -173,7 +190,132 @@ fn steps_of_low_rank_are_found_and_cost_their_factors() {
         // From the middle of a row on.
         let offset = 777 * format.width();
         comes_back(&raw[offset..], &base[offset..], &view, offset as u64);
+        // Of what decay shrank, on top of it.
+        let before: Vec<f32> = weights.iter().map(|x| x * 2.5).collect();
+        let before = bytes(&before, format, 1.0);
+        let conversion = Conversion {
+            factor: 0.4,
+            ..conversion
+        };
+        let mut sample = Sample::new(columns as u64, numbers).expect("a matrix");
+        sample.add(&conversion, &raw, &before, 0, 1 << 18);
+        let view = View::with_low_rank(conversion, &sample).expect("directions that pay");
+        let shrunk = comes_back(&raw, &before, &view, 0) as f64 * 8.0 / numbers as f64;
+        assert!(
+            shrunk < with + 1.5,
+            "{format:?}: {shrunk} bits, {with} without decay"
+        );
     }
+}
+
+/// What a base's numbers become.
+fn predicted(conversion: &Conversion, base: &[u8], len: usize) -> Vec<u8> {
+    let mut seen = vec![0xaa; 7];
+    predict::predict(conversion, base, None, len, &mut seen);
+    seen
+}
+
+#[test]
+fn numbers_are_multiplied_in_double_precision_and_rounded_once() {
+    let (tiny, infinite) = (f32::from_bits(1), f32::INFINITY);
+    let nans = [0x7f80_0001, 0xffc1_2345].map(f32::from_bits);
+    let cases = [
+        // 1.5 of the smallest: a tie, to even.
+        (tiny, 1.5, f32::from_bits(2)),
+        (tiny, 0.5, 0.0),
+        (-tiny, 0.5, -0.0),
+        (-tiny, -0.500_001, tiny),
+        (-0.0, 0.9, -0.0),
+        (-0.0, -0.9, 0.0),
+        (7.5, 0.0, 0.0),
+        (7.5, -0.0, -0.0),
+        (f32::MAX, 1.000_000_1, infinite),
+        (f32::MAX, -f64::MAX, -infinite),
+        (f32::MAX, 5e-324, 0.0),
+        (infinite, 0.0, infinite),
+        (-infinite, -1.0, -infinite),
+        (nans[0], -2.0, nans[0]),
+        (nans[1], 0.5, nans[1]),
+        // The factor is none of F32, and rounding it first would be felt.
+        (16_777_215.0, 1.0 + 0.75 * 2f64.powi(-24), 16_777_216.0),
+        (16_777_215.0, 1.0 + 0.25 * 2f64.powi(-24), 16_777_215.0),
+        (
+            16_777_215.0,
+            f64::from(1.0f32 - 2f32.powi(-24)),
+            16_777_214.0,
+        ),
+    ];
+    for (x, factor, product) in cases {
+        let conversion = Conversion {
+            from: Format::F32,
+            to: Format::F32,
+            factor,
+        };
+        let found = predicted(&conversion, &x.to_le_bytes(), 4);
+        assert_eq!(found, product.to_le_bytes(), "{x} * {factor}");
+    }
+    // Two numbers of 1024 and more, and one that the base ends before.
+    let base = [1.5f32; 1026].map(f32::to_le_bytes).concat();
+    let halved = predicted(
+        &Conversion {
+            from: Format::F32,
+            to: Format::Bf16,
+            factor: 0.5,
+        },
+        &base[..4103],
+        2 * 1026,
+    );
+    let (there, beyond) = halved.split_at(2050);
+    assert!(there.as_chunks::<2>().0.iter().all(|x| *x == [0x40, 0x3f]) && beyond == [0, 0]);
+}
+
+/// What the format says of a number of the chunk's, one at a time.
+fn said(conversion: &Conversion, bits: u32) -> u32 {
+    let x = f32::from_bits(bits);
+    let product = (f64::from(x) * conversion.factor) as f32;
+    if x.is_finite() {
+        product.to_bits()
+    } else {
+        bits
+    }
+}
+
+#[test]
+fn a_factor_has_its_place_and_what_is_none_is_refused() {
+    let conversion = Conversion {
+        from: Format::Bf16,
+        to: Format::Bf16,
+        factor: 0.75,
+    };
+    let base = [0x80, 0x3f].repeat(40);
+    let (payload, _) = encoded(&[0x40, 0x3f].repeat(40), &base, &View::of(conversion), 0);
+    assert_eq!(payload[..10], [0x11, 2, 0, 0, 0, 0, 0, 0, 0xe8, 0x3f]);
+    // Without a factor there is none, as there was none before there were any.
+    let same = Conversion {
+        factor: 1.0,
+        ..conversion
+    };
+    let (plain, _) = encoded(&base, &base, &View::of(same), 0);
+    assert_eq!(plain[..2], [0x11, 0]);
+    assert_eq!(plain[2..], payload[10..]);
+    let fails = |payload: &[u8]| decoded(payload, &[], &base, Format::Bf16, 80).is_err();
+    assert!(!fails(&payload) && !fails(&plain));
+    for factor in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let hostile = [&[0x11, 2], &factor.to_le_bytes()[..], &payload[10..]].concat();
+        assert!(fails(&hostile), "{factor}");
+        assert!(Views.base_len(&hostile, 80).is_err());
+    }
+    assert!((2..10).all(|cut| fails(&payload[..cut])));
+    assert!(fails(&[&[0x11, 4], &payload[2..]].concat()), "a later flag");
+    // Integers have their own factor, and not two.
+    let integers = View::of(Conversion {
+        to: Format::I8,
+        ..conversion
+    });
+    let (payload, _) = encoded(&[1; 40], &base, &integers, 0);
+    let refused = [&[0x41, 2], &payload[2..]].concat();
+    let fails = |payload: &[u8]| decoded(payload, &[], &base, Format::I8, 40).is_err();
+    assert!(!fails(&payload) && fails(&refused));
 }
 
 #[test]
@@ -254,7 +396,7 @@ proptest! {
         offset in 0u64..1000,
         values in prop::collection::vec(-2047i16..=2047, 40),
     ) {
-        for conversion in conversions() {
+        for conversion in with_factors() {
             comes_back(&raw, &base, &View::of(conversion), 0);
             let value = |r: usize, c: usize| values[(r * 7 + c) % values.len()];
             let view = with_right(conversion, Right::new(columns, rank, exponent, value));
@@ -263,15 +405,38 @@ proptest! {
     }
 
     #[test]
+    fn vectors_say_what_the_format_says(
+        base in prop::collection::vec(any::<u32>(), 1..3000),
+        factor in any::<f64>().prop_filter("a finite one", |factor| factor.is_finite()),
+        near in 0.5f64..2.0,
+    ) {
+        let bytes: Vec<u8> = base.iter().flat_map(|x| x.to_le_bytes()).collect();
+        for factor in [factor, near, f64::from(near as f32)] {
+            for from in [Format::F32, Format::Bf16, Format::F16] {
+                let numbers = bytes.len() / from.width();
+                let mut wide = vec![0; numbers];
+                from.widen(&bytes, &mut wide);
+                for to in [Format::F32, Format::Bf16, Format::F16] {
+                    let conversion = Conversion { from, to, factor };
+                    let moved: Vec<u32> = wide.iter().map(|x| said(&conversion, *x)).collect();
+                    let mut narrow = vec![0; numbers * to.width()];
+                    to.narrow(&moved, 1.0, &mut narrow);
+                    prop_assert!(predicted(&conversion, &bytes, narrow.len()) == narrow);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn hostile_bytes_never_panic(
         mut payload in prop::collection::vec(any::<u8>(), 2..200),
         tables in prop::collection::vec(any::<u8>(), 0..200),
         formats in 0u8..0x60,
-        low_rank in 0u8..3,
+        flags in 0u8..6,
         len in 0usize..5000,
         to in 0usize..4,
     ) {
-        payload[..2].copy_from_slice(&[formats, low_rank]);
+        payload[..2].copy_from_slice(&[formats, flags]);
         let _ = decoded(&payload, &tables, &[0x3c; 3000], FORMATS[to], len);
         let _ = Views.base_len(&payload, len);
     }
