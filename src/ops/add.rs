@@ -1,9 +1,11 @@
 //! `mvc add`: weights into the store, their sidecars into the index; anything else goes to `git add`.
 
+use std::rc::Rc;
+
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
-use super::relatives::{self, Family};
+use super::relatives::{Family, File};
 use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
@@ -218,8 +220,6 @@ pub fn store(
     let mut writer: Option<Writer> = None;
     let mut pending: Vec<Pending> = Vec::new();
     let mut family: Option<Family<'_>> = None;
-    // What was put by this command, and lies in a pack that is not published yet.
-    let mut unpublished: Vec<Manifest> = Vec::new();
     for path in by_size(ws, paths) {
         let known = tracked::in_worktree(ws, path)?;
         let opened = match weights::lstat(ws, path)? {
@@ -289,21 +289,18 @@ pub fn store(
             Some(family) => family,
             none => none.insert(Family::find(ws)?),
         };
-        if unpublished
-            .iter()
-            .any(|file| relatives::share_names(file, &scanned.tiling))
-        {
+        if family.waits_for(&scanned.tiling) {
             // Only what is published can be a base.
             writer.take().map(Writer::finish).transpose()?;
-            unpublished.drain(..).for_each(|file| family.publish(&file));
+            family.publish();
         }
-        let before_it = known.as_ref().zip(before.as_ref());
-        let relatives = family.of(path, before_it, &scanned.tiling)?;
+        let before = before.map(|before| Rc::new(File::new(before)));
+        let relatives = family.of(path, known.as_ref().zip(before.clone()), &scanned.tiling)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(ws.store().writer()?),
         };
-        let before = before.as_ref();
+        let before = before.as_ref().map(|before| before.manifest());
         let stored =
             weights::put(writer, &opened, scanned, before, &relatives, progress).during(adding)?;
         opened.unchanged(ws)?;
@@ -324,7 +321,7 @@ pub fn store(
             stamp: opened.stamp(ws, &sidecar)?,
             sidecar,
         });
-        unpublished.push(stored.manifest);
+        family.put(path, stored.manifest);
     }
     let place = |path: &RepoPath| paths.iter().position(|other| other == path);
     report.added.sort_by_cached_key(|added| place(&added.path));

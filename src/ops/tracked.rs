@@ -9,7 +9,9 @@ use super::weights;
 use super::workspace::Workspace;
 use crate::base::{Kind, ObjectId, ReadAt, RepoPath, fs};
 use crate::model::format::FormatError;
-use crate::model::manifest::{self, Entry, Format, Manifest, ManifestError, Piece, Sidecar};
+use crate::model::manifest::{
+    self, Entry, Format, Manifest, ManifestError, Piece, Sidecar, Stored,
+};
 use crate::model::{How, scan};
 use crate::repo::{BlobId, CommitId};
 use crate::store::{StoreError, Writer};
@@ -159,14 +161,28 @@ pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result
     let tried = || format!("cannot read {}", sidecar_path(weights));
     match Manifest::parse(&tracked.text).during(tried)? {
         Sidecar::Inline(manifest) => Ok(manifest),
-        Sidecar::Stored(stored) => {
-            let body = ws
-                .store()
-                .read(&stored.id, manifest::MAX_BODY as u64)
-                .during(tried)?;
-            Manifest::parse_stored(&stored, &body).during(tried)
-        }
+        Sidecar::Stored(stored) => read_list(ws, &stored).during(tried),
     }
+}
+
+/// [`manifest`]; `None` where its list lies in the store and has more tensors than this.
+pub fn short_manifest(
+    ws: &Workspace,
+    weights: &RepoPath,
+    tracked: &Tracked,
+    most: u64,
+) -> Result<Option<Manifest>> {
+    let tried = || format!("cannot read {}", sidecar_path(weights));
+    match Manifest::parse(&tracked.text).during(tried)? {
+        Sidecar::Inline(manifest) => Ok(Some(manifest)),
+        Sidecar::Stored(stored) if stored.count > most => Ok(None),
+        Sidecar::Stored(stored) => read_list(ws, &stored).map(Some).during(tried),
+    }
+}
+
+fn read_list(ws: &Workspace, stored: &Stored) -> Result<Manifest> {
+    let body = ws.store().read(&stored.id, manifest::MAX_BODY as u64)?;
+    Ok(Manifest::parse_stored(stored, &body)?)
 }
 
 /// Fails where a sidecar lists other tensors than the file itself, as the store holds it: its bytes may all be
