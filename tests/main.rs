@@ -13,3 +13,4 @@ mod real_models;
 mod roundtrip;
 mod style;
 mod support;
+mod unchanged;

@@ -2,16 +2,16 @@
 
 mod why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::error::Result;
-use super::tracked;
+use super::tracked::{self, Tracked};
 use super::workspace::Workspace;
 use crate::base::ObjectId;
 use crate::model::Manifest;
-use crate::repo::{CommitId, CommitInfo, LogOptions};
+use crate::repo::{BlobId, CommitId, CommitInfo, LogOptions};
 use why::Known;
 pub use why::{Base, Cost, Named, Place};
 
@@ -80,6 +80,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         return Ok(report);
     };
     let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
+    let mut lengths: HashMap<BlobId, u64> = HashMap::new();
     let log = LogOptions {
         // What a tensor is written with may be older than all that is listed.
         limit: options.limit.filter(|_| !options.why),
@@ -92,10 +93,9 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
     let listed = options.limit.unwrap_or(usize::MAX).min(history.len());
     let mut known = options.why.then(Known::default);
     for (at, commit) in history.iter().enumerate().rev() {
-        let files = tracked::of_commit(ws, &commit.id)?;
         if at >= listed {
             if let Some(known) = &mut known {
-                known.look(ws, at, files)?;
+                known.look(ws, at, tracked::of_commit(ws, &commit.id)?)?;
             }
             continue;
         }
@@ -107,6 +107,8 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
             added: 0,
             costs: None,
         };
+        // Of files that are as in an older version.
+        let mut again = 0;
         let mut add = |manifest: &Manifest| -> Result<()> {
             version.raw += manifest.file_len();
             for (id, _, _) in manifest.objects() {
@@ -118,16 +120,25 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         };
         match &mut known {
             Some(known) => {
-                for (_, manifest) in known.read(ws, at, files)? {
+                for (_, manifest) in known.read(ws, at, tracked::of_commit(ws, &commit.id)?)? {
                     add(manifest)?;
                 }
             }
             None => {
-                for (path, tracked) in &files {
-                    add(&tracked::manifest(ws, path, tracked)?)?;
+                for (path, blob) in tracked::names_of_commit(ws, &commit.id)? {
+                    // All that an older version has, this one has for nothing.
+                    if let Some(raw) = lengths.get(&blob) {
+                        again += *raw;
+                        continue;
+                    }
+                    let manifest =
+                        tracked::manifest(ws, &path, &Tracked::of_blob(ws, &path, &blob)?)?;
+                    lengths.insert(blob, manifest.file_len());
+                    add(&manifest)?;
                 }
             }
         }
+        version.raw += again;
         report.raw += version.raw;
         report.versions.push(version);
     }

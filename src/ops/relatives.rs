@@ -177,7 +177,7 @@ impl<'a> Family<'a> {
         let mut seen = HashSet::new();
         let mut files = Vec::new();
         if let Some((tracked, file)) = before {
-            seen.insert(self.ws.repo().blob_name(&tracked.text)?);
+            seen.insert(tracked.blob(self.ws)?);
             files.push(file);
         }
         let own = names(tiling).map(|name| name.len() as u64 + LINE);
@@ -268,6 +268,7 @@ impl<'a> Family<'a> {
             Err(RepoError::TooLong { .. }) => return None,
             text => text.ok(),
         };
+        self.ws.count_sidecar();
         *most = most.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
         let tracked = text.map(|text| Tracked::new(text, false));
         let tracked = tracked.map(|t| tracked::short_manifest(self.ws, path, &t, *most / LINE));
