@@ -13,4 +13,5 @@ mod real_models;
 mod roundtrip;
 mod style;
 mod support;
+mod unchanged;
 mod writeback;

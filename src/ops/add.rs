@@ -1,16 +1,19 @@
 //! `mvc add`: weights into the store, their sidecars into the index; anything else goes to `git add`.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use serde::Serialize;
 
 use super::error::{During, Error, Result};
-use super::relatives::{self, Family};
+use super::relatives::{Family, File};
 use super::state::Stamp;
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights::{self, Opened};
 use super::workspace::Workspace;
 use super::{materialise, reconcile, track};
 use crate::base::text::conflict_marker;
-use crate::base::{Failure, Kind, Progress, RepoPath};
+use crate::base::{Failure, Kind, ObjectId, Progress, RepoPath};
 use crate::model::{How, Manifest};
 use crate::store::Writer;
 
@@ -82,7 +85,7 @@ pub fn run(
             || candidates.contains(path)
             || (picked(path) && !in_git.contains(path) && !track::is_nested(ws, path))
     };
-    let mut chosen: std::collections::BTreeSet<RepoPath> = std::collections::BTreeSet::new();
+    let mut chosen: BTreeSet<RepoPath> = BTreeSet::new();
     let mut plain = Vec::new();
     let mut folders = Vec::new();
     for typed in paths {
@@ -215,13 +218,16 @@ pub fn store(
     // What is found in the store has to be there still when a sidecar names it.
     let _hold = ws.store().hold()?;
     let state = ws.state()?;
+    let sidecars = tracked::of_worktree_with(ws, &state)?;
+    let mut stored = state.stored(&ws.store().packs()?);
     let mut writer: Option<Writer> = None;
     let mut pending: Vec<Pending> = Vec::new();
     let mut family: Option<Family<'_>> = None;
-    // What was put by this command, and lies in a pack that is not published yet.
-    let mut unpublished: Vec<Manifest> = Vec::new();
     for path in by_size(ws, paths) {
-        let known = tracked::in_worktree(ws, path)?;
+        let known = match sidecars.get(path) {
+            Some(known) => Some(known.clone()),
+            None => tracked::in_worktree(ws, path)?,
+        };
         let opened = match weights::lstat(ws, path)? {
             Some(_) => weights::open(ws, path)?,
             None if known.is_some() => {
@@ -240,6 +246,22 @@ pub fn store(
                 ));
             }
         };
+        let proved = state.stamp(path).is_some_and(|stamp| {
+            stamp.proves(&opened.stat)
+                && known
+                    .as_ref()
+                    .is_some_and(|known| known.id == stamp.sidecar)
+        });
+        let same_mode = known
+            .as_ref()
+            .is_some_and(|known| known.executable == opened.executable);
+        let again = options.opaque || options.heal || !same_mode;
+        let is_remembered = |known: &Tracked| stored.contains(&known.id);
+        if !again && proved && known.as_ref().is_some_and(is_remembered) {
+            opened.unchanged(ws)?;
+            report.unchanged.push(path.clone());
+            continue;
+        }
         let before = known
             .as_ref()
             .map(|known| tracked::manifest(ws, path, known))
@@ -251,22 +273,13 @@ pub fn store(
             // A sidecar that cannot be read (a merge left markers in it) is no reason not to write a good one; a file
             // of somebody else is.
             Err(_)
-                if known.as_ref().is_some_and(|known| is_foreign(&known.text))
+                if known.as_ref().is_some_and(|known| is_foreign(ws, known))
                     && !ws.repo().tracked(&sidecar_path(path))? =>
             {
                 return Err(in_the_way(ws, path));
             }
             Err(_) => None,
         };
-        let proved = state.stamp(path).is_some_and(|stamp| {
-            stamp.proves(&opened.stat)
-                && known
-                    .as_ref()
-                    .is_some_and(|known| known.id == stamp.sidecar)
-        });
-        let same_mode = known
-            .as_ref()
-            .is_some_and(|known| known.executable == opened.executable);
         if !options.opaque
             && same_mode
             && before.is_some()
@@ -277,6 +290,7 @@ pub fn store(
             if let Some(known) = known.as_ref().filter(|_| !proved) {
                 ws.remember(vec![(path.clone(), opened.stamp(ws, known)?)]);
             }
+            stored.extend(known.map(|known| known.id));
             report.unchanged.push(path.clone());
             continue;
         }
@@ -289,21 +303,18 @@ pub fn store(
             Some(family) => family,
             none => none.insert(Family::find(ws)?),
         };
-        if unpublished
-            .iter()
-            .any(|file| relatives::share_names(file, &scanned.tiling))
-        {
+        if family.waits_for(&scanned.tiling) {
             // Only what is published can be a base.
             writer.take().map(Writer::finish).transpose()?;
-            unpublished.drain(..).for_each(|file| family.publish(&file));
+            family.publish();
         }
-        let before_it = known.as_ref().zip(before.as_ref());
-        let relatives = family.of(path, before_it, &scanned.tiling)?;
+        let before = before.map(|before| Rc::new(File::new(before)));
+        let relatives = family.of(path, known.as_ref().zip(before.clone()), &scanned.tiling)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             none => none.insert(ws.store().writer()?),
         };
-        let before = before.as_ref();
+        let before = before.as_ref().map(|before| before.manifest());
         let stored =
             weights::put(writer, &opened, scanned, before, &relatives, progress).during(adding)?;
         opened.unchanged(ws)?;
@@ -324,7 +335,7 @@ pub fn store(
             stamp: opened.stamp(ws, &sidecar)?,
             sidecar,
         });
-        unpublished.push(stored.manifest);
+        family.put(path, stored.manifest);
     }
     let place = |path: &RepoPath| paths.iter().position(|other| other == path);
     report.added.sort_by_cached_key(|added| place(&added.path));
@@ -332,7 +343,7 @@ pub fn store(
     if let Some(writer) = writer {
         writer.finish()?;
     }
-    publish(ws, pending)?;
+    publish(ws, pending, stored)?;
     Ok(report)
 }
 
@@ -357,22 +368,37 @@ struct Pending {
     stamp: Stamp,
 }
 
-/// Writes sidecars and stamps their weights; the objects are durable by now.
-fn publish(ws: &Workspace, pending: Vec<Pending>) -> Result<()> {
+/// Writes sidecars and stamps their weights; the objects are durable by now. `stored` are other sidecars of which
+/// the store has every object.
+fn publish(ws: &Workspace, pending: Vec<Pending>, mut stored: BTreeSet<ObjectId>) -> Result<()> {
+    let packs = ws.store().packs()?;
     for Pending { path, sidecar, .. } in &pending {
         let target = ws.on_disk(&sidecar_path(path));
-        ws.fs().replace(&target, &sidecar.text, sidecar.mode())?;
+        let text = sidecar.text(ws)?;
+        ws.fs().replace(&target, &text, sidecar.mode())?;
     }
-    ws.update_state(|state| {
+    stored.extend(pending.iter().map(|pending| pending.sidecar.id));
+    let nothing = pending.is_empty();
+    let updated = ws.update_state(|state| {
         for Pending { path, stamp, .. } in pending {
             state.set(&path, stamp);
         }
-    })?;
-    Ok(())
+        state.set_stored(packs, stored);
+    });
+    match updated {
+        // What is stored is remembered for speed alone.
+        Err(_) if nothing => Ok(()),
+        updated => updated.map(|_| ()),
+    }
 }
 
 /// True for what neither mvc nor a merge of its sidecars can have written.
-fn is_foreign(text: &[u8]) -> bool {
+fn is_foreign(ws: &Workspace, sidecar: &Tracked) -> bool {
+    // What git has is the user's to say.
+    let Ok(text) = sidecar.text(ws) else {
+        return false;
+    };
+    let text = &*text;
     let is_text = std::str::from_utf8(text).ok();
     !text.is_empty() && !text.starts_with(b"mvc ") && is_text.and_then(conflict_marker).is_none()
 }

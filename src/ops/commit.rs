@@ -1,5 +1,6 @@
 //! `mvc commit`: a version of the work tree's weights, with the configs and metrics that belong to it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use serde::Serialize;
 use super::error::{Error, Result};
 use super::metrics;
 use super::state::{Stamp, State};
-use super::tracked::{self, sidecar_path};
+use super::tracked::{self, Tracked, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
 use super::{add, blocks, hook, reconcile, shards, track};
 use crate::base::config::{self, Config, Layer};
 use crate::base::{Failure, Kind, Progress, RepoPath, fs};
-use crate::repo::{CommitId, CommitOptions, Committed, Head, Talk};
+use crate::model::manifest::MAX_TEXT;
+use crate::repo::{BlobId, CommitId, CommitOptions, Committed, Head, Talk};
 
 /// What `commit` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -169,6 +171,11 @@ fn preflight(ws: &Workspace) -> Result<()> {
     let state = ws.state()?;
     let here = tracked::of_worktree(ws)?;
     for (path, tracked) in &here {
+        let stamp = state.stamp(path);
+        if stamp.is_some_and(|stamp| stamp.sidecar == tracked.id) {
+            // It was read when it was stamped.
+            continue;
+        }
         match tracked::manifest(ws, path, tracked) {
             // Which side of a merge the weights are is the user's to say, and `mvc add` says it.
             Err(e) if e.kind() == Kind::Conflict => return Err(e),
@@ -308,10 +315,15 @@ struct Undo<'a> {
     armed: bool,
 }
 
-#[derive(PartialEq, Eq)]
 struct Before {
-    bytes: Vec<u8>,
+    content: Content,
     mode: u32,
+}
+
+enum Content {
+    Read(Vec<u8>),
+    /// Git has it: the sidecars of large models are not read in case that they change.
+    Git(BlobId),
 }
 
 impl<'a> Undo<'a> {
@@ -321,14 +333,24 @@ impl<'a> Undo<'a> {
         for name in [".gitignore", ".gitattributes"] {
             paths.push(ws.on_disk(&RepoPath::new(name)?));
         }
-        paths.extend(weights.iter().map(|path| ws.on_disk(&sidecar_path(path))));
         let read = |path: PathBuf| Ok((path.clone(), Before::of(&path)?));
+        let mut files = paths.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let sidecars = tracked::of_worktree(ws)?;
+        for path in weights {
+            let file = ws.on_disk(&sidecar_path(path));
+            let in_git = sidecars.get(path).and_then(Tracked::in_git);
+            let before = match in_git {
+                Some(blob) => Before::in_git(&file, blob),
+                None => Before::of(&file)?,
+            };
+            files.push((file, before));
+        }
         Ok(Self {
             ws,
             head: ws.repo().head()?,
             state: ws.state()?,
             weights: weights.to_vec(),
-            files: paths.into_iter().map(read).collect::<Result<_>>()?,
+            files,
             armed: true,
         })
     }
@@ -340,10 +362,14 @@ impl<'a> Undo<'a> {
             return Ok(());
         }
         for (path, before) in &self.files {
-            match before {
-                before if *before == Before::of(path)? => {}
-                Some(before) => ws.fs().replace(path, &before.bytes, before.mode)?,
-                None => ws.fs().remove_file(path)?,
+            match (before, Before::of(path)?) {
+                (Some(before), Some(now)) if before.is(ws, &now)? => {}
+                (Some(before), _) => {
+                    let bytes = before.content.bytes(ws)?;
+                    ws.fs().replace(path, &bytes, before.mode)?;
+                }
+                (None, Some(_)) => ws.fs().remove_file(path)?,
+                (None, None) => {}
             }
         }
         ws.update_state(|state| {
@@ -364,7 +390,40 @@ impl Before {
         };
         let mode = stat.permissions().mode();
         let bytes = fs::read_if_present(path, u64::MAX)?;
-        Ok(bytes.map(|bytes| Self { bytes, mode }))
+        Ok(bytes.map(|bytes| Self {
+            content: Content::Read(bytes),
+            mode,
+        }))
+    }
+
+    /// A file that git has.
+    fn in_git(path: &Path, blob: BlobId) -> Option<Self> {
+        let stat = path.symlink_metadata().ok()?;
+        Some(Self {
+            content: Content::Git(blob),
+            mode: stat.permissions().mode(),
+        })
+    }
+
+    fn is(&self, ws: &Workspace, other: &Self) -> Result<bool> {
+        if self.mode != other.mode {
+            return Ok(false);
+        }
+        Ok(match (&self.content, &other.content) {
+            (Content::Git(a), Content::Git(b)) => a == b,
+            (Content::Read(a), Content::Read(b)) => a == b,
+            (Content::Git(blob), Content::Read(bytes))
+            | (Content::Read(bytes), Content::Git(blob)) => ws.repo().blob_name(bytes)? == *blob,
+        })
+    }
+}
+
+impl Content {
+    fn bytes(&self, ws: &Workspace) -> Result<Cow<'_, [u8]>> {
+        Ok(match self {
+            Self::Read(bytes) => Cow::Borrowed(bytes),
+            Self::Git(blob) => Cow::Owned(ws.repo().blob(blob, MAX_TEXT as u64)?),
+        })
     }
 }
 

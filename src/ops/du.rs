@@ -2,18 +2,18 @@
 
 mod why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::error::Result;
 use super::history;
-use super::tracked::{self, SUFFIX, Tracked, TrackedFiles};
+use super::tracked::{self, Tracked, TrackedFiles};
 use super::workspace::Workspace;
-use crate::base::ObjectId;
 use crate::base::text::chain;
-use crate::model::{Manifest, manifest};
-use crate::repo::{CommitId, CommitInfo, LogOptions};
+use crate::base::{ObjectId, RepoPath};
+use crate::model::Manifest;
+use crate::repo::{BlobId, CommitId, CommitInfo, LogOptions};
 use why::Known;
 pub use why::{Base, Cost, Named, Place};
 
@@ -87,6 +87,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         return Ok(report);
     };
     let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
+    let mut lengths: HashMap<BlobId, u64> = HashMap::new();
     let log = LogOptions {
         // What a tensor is written with may be older than all that is listed.
         limit: options.limit.filter(|_| !options.why),
@@ -100,13 +101,12 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
     let mut known = options.why.then(Known::default);
     let mut sidecars = Sidecars {
         ws,
-        good: BTreeSet::new(),
+        good: HashSet::new(),
     };
     for (at, commit) in history.iter().enumerate().rev() {
-        let (files, unreadable) = sidecars.of(&commit.id);
         if at >= listed {
             if let Some(known) = &mut known {
-                known.look(ws, at, files)?;
+                known.look(ws, at, sidecars.of(&commit.id).0)?;
             }
             continue;
         }
@@ -116,9 +116,11 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
             subject: commit.subject.clone(),
             raw: 0,
             added: 0,
-            unreadable,
+            unreadable: Vec::new(),
             costs: None,
         };
+        // Of files that are as in an older version.
+        let mut again = 0;
         let mut add = |manifest: &Manifest| -> Result<()> {
             version.raw += manifest.file_len();
             for (id, _, _) in manifest.objects() {
@@ -130,16 +132,32 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         };
         match &mut known {
             Some(known) => {
+                let (files, unreadable) = sidecars.of(&commit.id);
+                version.unreadable = unreadable;
                 for (_, manifest) in known.read(ws, at, files)? {
                     add(manifest)?;
                 }
             }
             None => {
-                for (path, tracked) in &files {
-                    add(&tracked::manifest(ws, path, tracked)?)?;
+                let (named, unreadable) = split(tracked::names_of_commit(ws, &commit.id));
+                version.unreadable.extend(unreadable);
+                for (path, blob) in named {
+                    // All that an older version has, this one has for nothing.
+                    if let Some(raw) = lengths.get(&blob) {
+                        again += *raw;
+                        continue;
+                    }
+                    match read(ws, &path, &blob) {
+                        Ok(manifest) => {
+                            lengths.insert(blob, manifest.file_len());
+                            add(&manifest)?;
+                        }
+                        Err(e) => version.unreadable.push(chain(&e)),
+                    }
                 }
             }
         }
+        version.raw += again;
         report.versions.push(version);
     }
     report.versions.reverse();
@@ -152,18 +170,12 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
 /// Bytes of all weights files of all versions, each version of a file once. What cannot be read is for `verify` to tell
 /// of.
 fn whole(ws: &Workspace) -> Result<u64> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     let mut bytes = 0;
     for commit in history::of_all(ws)?.0 {
-        let sidecar = |path: &str| path.ends_with(SUFFIX);
-        for file in ws.repo().files(&commit, &sidecar).unwrap_or_default() {
-            if !seen.insert(file.blob) {
-                continue;
-            }
-            let text = ws.repo().blob(&file.blob, manifest::MAX_TEXT as u64);
-            let path = tracked::weights_path(&file.path);
-            if let (Ok(text), Some(path)) = (text, path)
-                && let Ok(manifest) = tracked::manifest(ws, &path, &Tracked::new(text, false))
+        for (path, blob) in split(tracked::names_of_commit(ws, &commit)).0 {
+            if seen.insert(blob)
+                && let Ok(manifest) = read(ws, &path, &blob)
             {
                 bytes += manifest.file_len();
             }
@@ -172,32 +184,42 @@ fn whole(ws: &Workspace) -> Result<u64> {
     Ok(bytes)
 }
 
+fn read(ws: &Workspace, path: &RepoPath, blob: &BlobId) -> Result<Manifest> {
+    tracked::manifest(ws, path, &Tracked::of_blob(ws, path, blob)?)
+}
+
+/// What was found, or nothing and why.
+fn split<T: Default>(found: Result<T>) -> (T, Vec<String>) {
+    match found {
+        Ok(found) => (found, Vec::new()),
+        Err(e) => (T::default(), vec![chain(&e)]),
+    }
+}
+
 /// Reads the sidecars of versions.
 struct Sidecars<'a> {
     ws: &'a Workspace,
-    /// Those that can be read, by their texts.
-    good: BTreeSet<ObjectId>,
+    /// Those that can be read.
+    good: HashSet<BlobId>,
 }
 
 impl Sidecars<'_> {
     /// Those of a version that can be read, and why others cannot.
     fn of(&mut self, commit: &CommitId) -> (TrackedFiles, Vec<String>) {
-        let mut files = match tracked::of_commit(self.ws, commit) {
-            Ok(files) => files,
-            Err(e) => return (TrackedFiles::new(), vec![chain(&e)]),
-        };
-        let mut unreadable = Vec::new();
+        let (mut files, mut unreadable) = split(tracked::of_commit(self.ws, commit));
         files.retain(|path, tracked| {
-            if self.good.contains(&tracked.id) {
+            let blob = tracked.in_git();
+            if blob.is_some_and(|blob| self.good.contains(&blob)) {
                 return true;
             }
             match tracked::manifest(self.ws, path, tracked) {
-                Ok(_) => self.good.insert(tracked.id),
+                Ok(_) => self.good.extend(blob),
                 Err(e) => {
                     unreadable.push(chain(&e));
-                    false
+                    return false;
                 }
             }
+            true
         });
         (files, unreadable)
     }

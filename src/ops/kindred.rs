@@ -17,7 +17,7 @@ const LOST: usize = 1 << 16;
 type Known<'a> = (&'a str, &'a [u64]);
 
 /// A tensor that was renamed as a whole.
-type Ending<'a> = (&'a [u64], &'a Dtype, String);
+type Ending<'a> = (&'a [u64], &'a Dtype, &'a str);
 
 /// What a file that is about to be stored may be made of.
 pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
@@ -27,7 +27,7 @@ pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
         .map(|span| (span.name.is_some() && span.dtype.is_some()).then_some(span))
         .collect();
     for tensors in relatives.tensors() {
-        let there: HashSet<Known<'_>> = tensors.iter().map(known).collect();
+        let there: HashSet<Known<'_>> = tensors.map(known).collect();
         let same = |span: &Span| {
             let name = span.name.as_deref().unwrap_or_default();
             there.contains(&(name, span.shape.as_slice()))

@@ -390,7 +390,7 @@ fn place(
     if let Some(stat) = weights::lstat(ws, &file.path)? {
         let stamp = Stamp {
             sidecar: file.sidecar.id,
-            blob: ws.repo().blob_name(&file.sidecar.text)?.to_string(),
+            blob: file.sidecar.blob(ws)?.to_string(),
             stat,
             at: state::now(),
         };

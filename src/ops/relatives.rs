@@ -3,17 +3,21 @@
 //! What a repository has of them is looked through once for all files of a command ([`Family`]); of which versions a
 //! file's own come first is each file's affair ([`Relatives`]).
 
+mod file;
+
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
 use super::error::Result;
 use super::tracked::{self, SUFFIX, Tracked, weights_path};
-use super::weights::named_objects;
 use super::workspace::{Workspace, if_found};
-use crate::base::{Dtype, ObjectId, RepoPath};
-use crate::model::{Manifest, Segment, Tensor, Tiling, manifest};
-use crate::repo::{BlobId, CommitId, LogOptions};
+use crate::base::{Dtype, RepoPath};
+use crate::model::{Manifest, Tensor, Tiling, manifest};
+use crate::repo::{BlobId, CommitId, LogOptions, RepoError};
 use crate::store::Candidate;
+pub(in crate::ops) use file::{File, ending};
 
 /// How many sidecars count, and how many of one place are looked at for those that do.
 const VERSIONS: usize = 12;
@@ -21,58 +25,17 @@ const FILES: usize = 512;
 /// How many commits before HEAD are, and how many branches and tags.
 const COMMITS: usize = 24;
 const TIPS: usize = 8;
+/// How many files of the same command count.
+const PUBLISHED: usize = 8;
+/// So many bytes of other files' sidecars are read for one file, and so many times its own: what a commit costs goes
+/// by what changed, not by what lies beside it.
+const OTHERS: (u64, u64) = (1 << 20, 8);
+/// About what a tensor takes in a sidecar beside its name.
+const LINE: u64 = 100;
 
 /// The files that tensors may come from, the likeliest first.
 pub struct Relatives {
     files: Vec<Rc<File>>,
-}
-
-/// What one version of one file holds.
-pub(in crate::ops) struct File {
-    tensors: Vec<Tensor>,
-    objects: HashMap<String, ObjectId>,
-    /// By shape, dtype and the last parts of a name: for tensors that were renamed as a whole.
-    endings: HashMap<Ending, ObjectId>,
-}
-
-type Ending = (Vec<u64>, Dtype, String);
-
-/// The part of a name that prefixes such as `model.` or `module.` leave alone: its last four parts.
-pub(super) fn ending(name: &str) -> String {
-    let parts: Vec<&str> = name.rsplit('.').take(4).collect();
-    parts.join(".")
-}
-
-impl File {
-    pub(in crate::ops) fn new(manifest: &Manifest) -> Self {
-        let objects = named_objects(manifest).into_iter();
-        let tensors = manifest.segments.iter();
-        let tensors = tensors.filter_map(|segment| match segment {
-            Segment::Tensor(tensor) => Some(tensor.clone()),
-            Segment::Storage(_) | Segment::Literal { .. } => None,
-        });
-        let tensors: Vec<Tensor> = tensors.collect();
-        Self {
-            objects: objects.map(|(name, id)| (name.to_owned(), id)).collect(),
-            endings: tensors
-                .iter()
-                .map(|tensor| {
-                    let key = (
-                        tensor.shape.clone(),
-                        tensor.dtype.clone(),
-                        ending(&tensor.name),
-                    );
-                    (key, tensor.id)
-                })
-                .collect(),
-            tensors,
-        }
-    }
-
-    /// True if it has a tensor of one of these names.
-    fn has_any(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.objects.contains_key(*name))
-    }
 }
 
 impl Relatives {
@@ -82,26 +45,25 @@ impl Relatives {
     }
 
     /// The tensors of each file.
-    pub(super) fn tensors(&self) -> impl Iterator<Item = &[Tensor]> {
-        self.files.iter().map(|file| file.tensors.as_slice())
+    pub(super) fn tensors(&self) -> impl Iterator<Item = impl Iterator<Item = &Tensor>> {
+        self.files.iter().map(|file| file.tensors())
     }
 
     /// True where a tensor that was renamed as a whole may be this one.
     pub(super) fn has_ending(&self, name: &str, shape: &[u64], dtype: &Dtype) -> bool {
-        let key = (shape.to_vec(), dtype.clone(), ending(name));
-        self.files
-            .iter()
-            .any(|file| file.endings.contains_key(&key))
+        let mut files = self.files.iter();
+        files.any(|file| file.renamed(name, shape, dtype).is_some())
     }
 
     /// The objects that a tensor may be like, each once.
     pub fn of(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
-        let key = (shape.to_vec(), dtype.clone(), ending(name));
         for (version, file) in self.files.iter().enumerate() {
-            let id = file.objects.get(name).or_else(|| file.endings.get(&key));
-            if let Some(id) = id.filter(|id| found.iter().all(|known| known.id != **id)) {
-                found.push(Candidate { id: *id, version });
+            let id = file
+                .named(name)
+                .or_else(|| file.renamed(name, shape, dtype));
+            if let Some(id) = id.filter(|id| found.iter().all(|known| known.id != *id)) {
+                found.push(Candidate { id, version });
             }
         }
         found
@@ -118,7 +80,11 @@ pub struct Family<'a> {
     /// What sidecars say; `None` where that cannot be read.
     files: HashMap<BlobId, Option<Rc<File>>>,
     /// Files of this very command, whose objects are published.
-    published: Vec<Rc<File>>,
+    published: Vec<(RepoPath, Rc<File>)>,
+    /// Files of this very command, whose objects are not.
+    unpublished: Vec<(RepoPath, Rc<File>)>,
+    /// The names of those, hashed.
+    names: (RandomState, HashSet<u64>),
 }
 
 /// Where sidecars are.
@@ -148,6 +114,8 @@ impl<'a> Family<'a> {
             listings: HashMap::new(),
             files: HashMap::new(),
             published: Vec::new(),
+            unpublished: Vec::new(),
+            names: Default::default(),
         };
         let Some(head) = if_found(ws.repo().resolve("HEAD"))? else {
             family.places.push((Place::Index, Whose::Others));
@@ -178,49 +146,87 @@ impl<'a> Family<'a> {
         Ok(family)
     }
 
-    /// Adds a file of the same command, whose objects are published.
-    pub fn publish(&mut self, manifest: &Manifest) {
-        self.published.push(Rc::new(File::new(manifest)));
+    /// Adds a file of the same command, whose objects lie in a pack that is not published yet.
+    pub fn put(&mut self, path: &RepoPath, manifest: Manifest) {
+        let file = Rc::new(File::new(manifest));
+        let (hasher, names) = &mut self.names;
+        names.extend(file.names().map(|name| hasher.hash_one(name)));
+        self.unpublished.push((path.clone(), file));
+    }
+
+    /// True if a file that was [put](Self::put) may have something for a file that is cut like this.
+    pub fn waits_for(&self, tiling: &Tiling) -> bool {
+        let (hasher, known) = &self.names;
+        let mut names = names(tiling);
+        names.any(|name| known.contains(&hasher.hash_one(name)))
+    }
+
+    /// What was [put](Self::put) is published.
+    pub fn publish(&mut self) {
+        self.published.append(&mut self.unpublished);
+        self.names.1.clear();
     }
 
     /// The relatives of `path`, which held `before` and is now cut like this. What cannot be read is no relative.
-    pub fn of(
+    pub(in crate::ops) fn of(
         &mut self,
         path: &RepoPath,
-        before: Option<(&Tracked, &Manifest)>,
+        before: Option<(&Tracked, Rc<File>)>,
         tiling: &Tiling,
     ) -> Result<Relatives> {
-        let spans = tiling.spans().iter();
-        let names: Vec<&str> = spans.filter_map(|span| span.name.as_deref()).collect();
         let mut seen = HashSet::new();
         let mut files = Vec::new();
-        if let Some((tracked, manifest)) = before {
-            seen.insert(self.ws.repo().blob_name(&tracked.text)?);
-            files.push(Rc::new(File::new(manifest)));
+        if let Some((tracked, file)) = before {
+            seen.insert(tracked.blob(self.ws)?);
+            files.push(file);
         }
+        let own = names(tiling).map(|name| name.len() as u64 + LINE);
+        let mut budget = OTHERS.0 + OTHERS.1 * own.sum::<u64>();
         for at in 0..self.places.len() {
             if files.len() >= VERSIONS {
                 break;
             }
             let (place, whose) = self.places[at];
             let listing = self.listing(place)?;
-            let wanted = |other: &RepoPath| (other == path) == (whose == Whose::Own);
+            let mut wanted: Vec<&(RepoPath, BlobId)> = listing
+                .iter()
+                .filter(|(other, blob)| {
+                    (other == path) == (whose == Whose::Own) && !seen.contains(blob)
+                })
+                .collect();
+            wanted.sort_by_cached_key(|(other, _)| Reverse(likeness(path, other)));
             let mut found = Vec::new();
-            for (other, blob) in listing.iter().filter(|(other, _)| wanted(other)) {
-                if found.len() < FILES && !seen.contains(blob) {
-                    found.extend(self.file(other, blob).map(|file| (file, *blob)));
+            for (other, blob) in wanted {
+                if found.len() == FILES {
+                    break;
                 }
+                let mut everything = u64::MAX;
+                let most = match whose {
+                    Whose::Own => &mut everything,
+                    Whose::Others => &mut budget,
+                };
+                found.extend(self.file(other, blob, most).map(|file| (file, *blob)));
             }
             // A shard's tensors may have been in any of many.
-            found.sort_by_cached_key(|(file, _)| !file.has_any(&names));
+            found.sort_by_cached_key(|(file, _)| !file.shares_names(tiling));
             for (file, blob) in found {
                 if files.len() < VERSIONS && seen.insert(blob) {
                     files.push(file);
                 }
             }
         }
-        files.extend(self.published.iter().cloned());
+        files.extend(self.nearest(path, tiling));
         Ok(Relatives { files })
+    }
+
+    /// The likeliest files of this very command.
+    fn nearest(&self, path: &RepoPath, tiling: &Tiling) -> Vec<Rc<File>> {
+        let mut nearest: Vec<&(RepoPath, Rc<File>)> = self.published.iter().collect();
+        nearest.sort_by_cached_key(|(other, file)| {
+            (!file.seems_to_share(tiling), Reverse(likeness(path, other)))
+        });
+        let nearest = nearest.into_iter().take(PUBLISHED);
+        nearest.map(|(_, file)| file.clone()).collect()
     }
 
     fn listing(&mut self, place: Place) -> Result<Rc<Listing>> {
@@ -251,15 +257,30 @@ impl<'a> Family<'a> {
         Ok(found)
     }
 
-    /// What a sidecar says.
-    fn file(&mut self, path: &RepoPath, blob: &BlobId) -> Option<Rc<File>> {
+    /// What a sidecar says, if it is not longer than `most`, which becomes less by what is read.
+    fn file(&mut self, path: &RepoPath, blob: &BlobId, most: &mut u64) -> Option<Rc<File>> {
         if let Some(known) = self.files.get(blob) {
             return known.clone();
         }
-        let text = self.ws.repo().blob(blob, manifest::MAX_TEXT as u64).ok();
+        let limit = (manifest::MAX_TEXT as u64).min(*most);
+        let text = match self.ws.repo().blob(blob, limit) {
+            // A file with more to change may have it read.
+            Err(RepoError::TooLong { .. }) => return None,
+            text => text.ok(),
+        };
+        self.ws.count_sidecar();
+        *most = most.saturating_sub(text.as_ref().map_or(0, |text| text.len() as u64));
         let tracked = text.map(|text| Tracked::new(text, false));
-        let manifest = tracked.and_then(|tracked| tracked::manifest(self.ws, path, &tracked).ok());
-        let file = manifest.map(|manifest| Rc::new(File::new(&manifest)));
+        let tracked = tracked.map(|t| tracked::short_manifest(self.ws, path, &t, *most / LINE));
+        let manifest = match tracked.transpose() {
+            Ok(Some(None)) => return None,
+            Ok(manifest) => manifest.flatten(),
+            Err(_) => None,
+        };
+        if let Some(manifest) = &manifest {
+            *most = most.saturating_sub(manifest.segments.len() as u64 * LINE);
+        }
+        let file = manifest.map(|manifest| Rc::new(File::new(manifest)));
         self.files.insert(*blob, file.clone());
         file
     }
@@ -274,12 +295,17 @@ fn declared(ws: &Workspace) -> Vec<CommitId> {
         .collect()
 }
 
-/// True if a file has a tensor of a name that a tiling has too.
-pub fn share_names(file: &Manifest, tiling: &Tiling) -> bool {
-    let names = named_objects(file);
-    let mut spans = tiling
-        .spans()
-        .iter()
-        .filter_map(|span| span.name.as_deref());
-    spans.any(|name| names.contains_key(name))
+/// The names of a file that is cut like this.
+fn names(tiling: &Tiling) -> impl Iterator<Item = &str> {
+    let spans = tiling.spans().iter();
+    spans.filter_map(|span| span.name.as_deref())
+}
+
+/// How much of two paths is the same: shards of a model, and exports of it, are called alike.
+fn likeness(a: &RepoPath, b: &RepoPath) -> usize {
+    let (a, b) = (a.as_str().as_bytes(), b.as_str().as_bytes());
+    let same = |(a, b): &(&u8, &u8)| a == b;
+    let front = a.iter().zip(b).take_while(same).count();
+    let back = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+    (front + back).min(a.len().min(b.len()))
 }

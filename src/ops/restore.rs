@@ -87,7 +87,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
             _ => wanted.push((path.clone(), tracked.clone())),
         }
         let here = tracked::in_worktree(ws, path)?;
-        if here.as_ref().is_none_or(|here| here.text != tracked.text) {
+        if here.as_ref().is_none_or(|here| here.id != tracked.id) {
             report.sidecars.push(sidecar_path(path));
         }
     }

@@ -5,7 +5,7 @@
 //! stamp's sidecar says, and may be replaced. The file `<git dir>/mvc/state` is one of each work tree and is
 //! only a memory: where it is lost, files are hashed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,19 @@ pub struct State {
     /// Weights that a hook left alone although their sidecar changed.
     #[serde(default)]
     pending: BTreeMap<String, Pending>,
+    /// What the store was seen to have all of.
+    #[serde(default)]
+    stored: Stored,
+}
+
+/// The packs of a store, by name and length.
+pub type Packs = BTreeSet<(ObjectId, u64)>;
+
+/// Sidecars that the store had every object of, while it had these packs: an object goes with its pack alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Stored {
+    packs: Packs,
+    sidecars: BTreeSet<ObjectId>,
 }
 
 /// Why a weights file was left alone.
@@ -164,6 +177,21 @@ impl State {
     /// The stamp of a weights file.
     pub fn stamp(&self, path: &RepoPath) -> Option<&Stamp> {
         self.files.get(path.as_str())
+    }
+
+    /// The sidecars that a store of these packs has every object of, as far as that is remembered.
+    pub fn stored(&self, packs: &Packs) -> BTreeSet<ObjectId> {
+        match self.stored.packs.is_subset(packs) {
+            true => self.stored.sidecars.clone(),
+            false => BTreeSet::new(),
+        }
+    }
+
+    /// Remembers of which sidecars a store of these packs has every object. Those of no stamp are soon forgotten.
+    pub fn set_stored(&mut self, packs: Packs, mut sidecars: BTreeSet<ObjectId>) {
+        let stamped: BTreeSet<ObjectId> = self.files.values().map(|stamp| stamp.sidecar).collect();
+        sidecars.retain(|sidecar| stamped.contains(sidecar));
+        self.stored = Stored { packs, sidecars };
     }
 
     /// All stamped weights files.
@@ -276,7 +304,40 @@ mod tests {
         let state = State::load(dir.path()).expect("read");
         assert_eq!(state.stamp(&path("a")), Some(&stamp));
         assert_eq!(state.pending(&path("b")), Some("why"));
+        let text = std::fs::read_to_string(file(dir.path())).expect("read");
+        assert!(text.contains("\"stored\""));
+        let before = text.replace(",\"stored\":{\"packs\":[],\"sidecars\":[]}", "");
+        std::fs::write(file(dir.path()), before).expect("written");
+        let older = State::load(dir.path()).expect("read");
+        assert_eq!(older, state, "of an mvc that did not remember this");
         std::fs::write(file(dir.path()), b"garbage").expect("written");
         assert_eq!(State::load(dir.path()).expect("read"), State::default());
+    }
+
+    #[test]
+    fn what_is_stored_is_remembered_as_long_as_its_packs_are_there() {
+        let dir = tempfile::tempdir().expect("a temp folder");
+        std::fs::write(dir.path().join("x"), b"").expect("written");
+        let stamp = stamp(stat(&dir.path().join("x")));
+        let [pack, other] = [b"1", b"2"].map(|name| ObjectId::of(name));
+        let sidecar = stamp.sidecar;
+        let mut state = State::default();
+        state.set(&RepoPath::new("a").expect("good"), stamp);
+        let packs = Packs::from([(pack, 100)]);
+        state.set_stored(packs.clone(), BTreeSet::from([sidecar, other]));
+        let sidecars = BTreeSet::from([sidecar]);
+        assert_eq!(state.stored(&packs), sidecars, "no stamp has the other one");
+        let more = Packs::from([(pack, 100), (other, 7)]);
+        assert_eq!(state.stored(&more), sidecars);
+        for changed in [
+            Packs::new(),
+            Packs::from([(pack, 99)]),
+            Packs::from([(other, 100)]),
+        ] {
+            assert!(state.stored(&changed).is_empty(), "{changed:?}");
+        }
+        let text = serde_json::to_vec(&state).expect("encoded");
+        let read: State = serde_json::from_slice(&text).expect("read");
+        assert_eq!(read, state);
     }
 }

@@ -1,7 +1,9 @@
 //! Tracked weights: the sidecars of a work tree, an index or a commit, and what each says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::Metadata;
 use std::io;
+use std::sync::Arc;
 
 use super::error::{During, Error, Result};
 use super::state::{Stamp, State};
@@ -9,9 +11,11 @@ use super::weights;
 use super::workspace::Workspace;
 use crate::base::{Kind, ObjectId, ReadAt, RepoPath, fs};
 use crate::model::format::FormatError;
-use crate::model::manifest::{self, Entry, Format, Manifest, ManifestError, Piece, Sidecar};
+use crate::model::manifest::{
+    self, Entry, Format, Manifest, ManifestError, Piece, Sidecar, Stored,
+};
 use crate::model::{How, scan};
-use crate::repo::{BlobId, CommitId};
+use crate::repo::{BlobId, CommitId, IndexFile};
 use crate::store::{StoreError, Writer};
 
 /// What a sidecar's name adds to its weights file's.
@@ -30,20 +34,92 @@ pub fn weights_path(sidecar: &RepoPath) -> Option<RepoPath> {
 /// One sidecar as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracked {
-    /// Its text.
-    pub text: Vec<u8>,
+    text: Text,
     /// The BLAKE3 of its text, which stamps refer to.
     pub id: ObjectId,
     /// Whether the weights file is executable: a sidecar has the mode of its weights.
     pub executable: bool,
 }
 
+/// The text of a sidecar, or where it is: of most sidecars only the id is wanted, and a model of many tensors has a
+/// text of megabytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    Read(Arc<[u8]>),
+    /// Git has it, and a stamp the id.
+    Git(BlobId),
+}
+
 impl Tracked {
     pub(crate) fn new(text: Vec<u8>, executable: bool) -> Self {
         Self {
             id: ObjectId::of(&text),
-            text,
+            text: Text::Read(text.into()),
             executable,
+        }
+    }
+
+    /// One that git has, and that is not read where the weights' stamp tells its id.
+    fn of_git(
+        ws: &Workspace,
+        state: &State,
+        weights: &RepoPath,
+        blob: BlobId,
+        executable: bool,
+    ) -> Result<Self> {
+        let stamp = state.stamp(weights);
+        if let Some(stamp) = stamp.filter(|stamp| BlobId::from_hex(&stamp.blob) == Some(blob)) {
+            return Ok(Self {
+                text: Text::Git(blob),
+                id: stamp.sidecar,
+                executable,
+            });
+        }
+        let read = Self::of_blob(ws, weights, &blob)?;
+        Ok(Self { executable, ..read })
+    }
+
+    /// One that git has, read; of weights that nobody executes.
+    pub fn of_blob(ws: &Workspace, weights: &RepoPath, blob: &BlobId) -> Result<Self> {
+        ws.count_sidecar();
+        let text = ws
+            .repo()
+            .blob(blob, manifest::MAX_TEXT as u64)
+            .during(|| format!("cannot read {}", sidecar_path(weights)))?;
+        Ok(Self::new(text, false))
+    }
+
+    /// Its text.
+    pub fn text(&self, ws: &Workspace) -> Result<Arc<[u8]>> {
+        let blob = match &self.text {
+            Text::Read(text) => return Ok(text.clone()),
+            Text::Git(blob) => blob,
+        };
+        ws.count_sidecar();
+        let text = ws.repo().blob(blob, manifest::MAX_TEXT as u64)?;
+        match ObjectId::of(&text) == self.id {
+            true => Ok(text.into()),
+            // The stamp said otherwise, and what it says was decided on.
+            false => Err(Error::refused(
+                Kind::Damaged,
+                format!("git's object {blob} is not the sidecar that a stamp says it is"),
+            )),
+        }
+    }
+
+    /// Git's name of its text.
+    pub fn blob(&self, ws: &Workspace) -> Result<BlobId> {
+        match &self.text {
+            Text::Read(text) => Ok(ws.repo().blob_name(text)?),
+            Text::Git(blob) => Ok(*blob),
+        }
+    }
+
+    /// Git's name of its text, where git is known to have it.
+    pub fn in_git(&self) -> Option<BlobId> {
+        match &self.text {
+            Text::Read(_) => None,
+            Text::Git(blob) => Some(*blob),
         }
     }
 
@@ -59,41 +135,51 @@ pub type TrackedFiles = BTreeMap<RepoPath, Tracked>;
 /// All sidecars of a commit.
 pub fn of_commit(ws: &Workspace, commit: &CommitId) -> Result<TrackedFiles> {
     let files = ws.repo().files(commit, &|path| path.ends_with(SUFFIX))?;
+    let state = ws.state()?;
     let mut found = TrackedFiles::new();
     for file in files {
-        let Some(weights) = weights_path(&file.path) else {
-            continue;
-        };
-        let text = ws
-            .repo()
-            .blob(&file.blob, manifest::MAX_TEXT as u64)
-            .during(|| format!("cannot read {}", file.path))?;
-        found.insert(weights, Tracked::new(text, file.executable));
+        if let Some(weights) = weights_path(&file.path) {
+            let tracked = Tracked::of_git(ws, &state, &weights, file.blob, file.executable)?;
+            found.insert(weights, tracked);
+        }
     }
     Ok(found)
 }
 
+/// All weights files of a commit, and git's name of the sidecar of each.
+pub fn names_of_commit(ws: &Workspace, commit: &CommitId) -> Result<Vec<(RepoPath, BlobId)>> {
+    let files = ws.repo().files(commit, &|path| path.ends_with(SUFFIX))?;
+    let files = files.into_iter();
+    Ok(files
+        .filter_map(|file| Some((weights_path(&file.path)?, file.blob)))
+        .collect())
+}
+
 /// All sidecars of the index, conflicted ones left out.
 pub fn of_index(ws: &Workspace) -> Result<TrackedFiles> {
+    let files = ws.repo().index_where(&|path| path.ends_with(SUFFIX))?;
+    let state = ws.state()?;
     let mut found = TrackedFiles::new();
-    for file in ws.repo().index_where(&|path| path.ends_with(SUFFIX))? {
-        if file.stage != 0 {
-            continue;
+    for file in files.into_iter().filter(|file| file.stage == 0) {
+        if let Some(weights) = weights_path(&file.path) {
+            let tracked = Tracked::of_git(ws, &state, &weights, file.blob, file.executable)?;
+            found.insert(weights, tracked);
         }
-        let Some(weights) = weights_path(&file.path) else {
-            continue;
-        };
-        let text = ws
-            .repo()
-            .blob(&file.blob, manifest::MAX_TEXT as u64)
-            .during(|| format!("cannot read {}", file.path))?;
-        found.insert(weights, Tracked::new(text, file.executable));
     }
     Ok(found)
 }
 
 /// The sidecar of one weights file as it lies in the work tree.
 pub fn in_worktree(ws: &Workspace, weights: &RepoPath) -> Result<Option<Tracked>> {
+    found_in_worktree(ws, weights, |_| None)
+}
+
+/// [`in_worktree`], unread where `known` tells from its stat data what it is.
+fn found_in_worktree(
+    ws: &Workspace,
+    weights: &RepoPath,
+    known: impl FnOnce(&Metadata) -> Option<(BlobId, ObjectId)>,
+) -> Result<Option<Tracked>> {
     if weights.blocked_by(ws.root()).is_some() {
         return Ok(None);
     }
@@ -117,6 +203,14 @@ pub fn in_worktree(ws: &Workspace, weights: &RepoPath) -> Result<Option<Tracked>
         ));
     }
     let executable = std::os::unix::fs::PermissionsExt::mode(&stat.permissions()) & 0o100 != 0;
+    if let Some((blob, id)) = known(&stat) {
+        return Ok(Some(Tracked {
+            text: Text::Git(blob),
+            id,
+            executable,
+        }));
+    }
+    ws.count_sidecar();
     let text = fs::read_limited(&path, manifest::MAX_TEXT as u64)?;
     Ok(Some(Tracked::new(text, executable)))
 }
@@ -127,15 +221,24 @@ pub fn of_worktree(ws: &Workspace) -> Result<TrackedFiles> {
     of_worktree_with(ws, &ws.state()?)
 }
 
-/// [`of_worktree`] for who has the stamps already.
+/// [`of_worktree`] for who has the stamps already. A sidecar is read only where the index does not prove that it is
+/// the stamp's.
 pub fn of_worktree_with(ws: &Workspace, state: &State) -> Result<TrackedFiles> {
-    let mut paths: std::collections::BTreeSet<RepoPath> =
-        state.stamped().map(|(path, _)| path).collect();
     let sidecars = ws.repo().index_where(&|path| path.ends_with(SUFFIX))?;
-    paths.extend(sidecars.iter().filter_map(|file| weights_path(&file.path)));
+    let staged: BTreeMap<RepoPath, &IndexFile> = sidecars
+        .iter()
+        .filter_map(|file| Some((weights_path(&file.path)?, file)))
+        .collect();
+    let mut paths: BTreeSet<RepoPath> = state.stamped().map(|(path, _)| path).collect();
+    paths.extend(staged.keys().cloned());
     let mut found = TrackedFiles::new();
     for path in paths {
-        if let Some(tracked) = in_worktree(ws, &path)? {
+        let known = |stat: &Metadata| {
+            let (file, stamp) = (staged.get(&path)?, state.stamp(&path)?);
+            let same = file.is_held_by(stat) && BlobId::from_hex(&stamp.blob) == Some(file.blob);
+            same.then_some((file.blob, stamp.sidecar))
+        };
+        if let Some(tracked) = found_in_worktree(ws, &path, known)? {
             found.insert(path, tracked);
         }
     }
@@ -157,16 +260,30 @@ pub fn of_stamp(ws: &Workspace, weights: &RepoPath, stamp: &Stamp) -> Option<Man
 /// What a sidecar says, its tensor list fetched from the store where it lies there.
 pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result<Manifest> {
     let tried = || format!("cannot read {}", sidecar_path(weights));
-    match Manifest::parse(&tracked.text).during(tried)? {
+    match Manifest::parse(&tracked.text(ws).during(tried)?).during(tried)? {
         Sidecar::Inline(manifest) => Ok(manifest),
-        Sidecar::Stored(stored) => {
-            let body = ws
-                .store()
-                .read(&stored.id, manifest::MAX_BODY as u64)
-                .during(tried)?;
-            Manifest::parse_stored(&stored, &body).during(tried)
-        }
+        Sidecar::Stored(stored) => read_list(ws, &stored).during(tried),
     }
+}
+
+/// [`manifest`]; `None` where its list lies in the store and has more tensors than this.
+pub fn short_manifest(
+    ws: &Workspace,
+    weights: &RepoPath,
+    tracked: &Tracked,
+    most: u64,
+) -> Result<Option<Manifest>> {
+    let tried = || format!("cannot read {}", sidecar_path(weights));
+    match Manifest::parse(&tracked.text(ws).during(tried)?).during(tried)? {
+        Sidecar::Inline(manifest) => Ok(Some(manifest)),
+        Sidecar::Stored(stored) if stored.count > most => Ok(None),
+        Sidecar::Stored(stored) => read_list(ws, &stored).map(Some).during(tried),
+    }
+}
+
+fn read_list(ws: &Workspace, stored: &Stored) -> Result<Manifest> {
+    let body = ws.store().read(&stored.id, manifest::MAX_BODY as u64)?;
+    Ok(Manifest::parse_stored(stored, &body)?)
 }
 
 /// Fails where a sidecar lists other tensors than the file itself, as the store holds it: its bytes may all be

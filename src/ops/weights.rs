@@ -52,7 +52,7 @@ impl Opened {
     pub fn stamp(&self, ws: &Workspace, sidecar: &Tracked) -> Result<Stamp> {
         Ok(Stamp {
             sidecar: sidecar.id,
-            blob: ws.repo().blob_name(&sidecar.text)?.to_string(),
+            blob: sidecar.blob(ws)?.to_string(),
             stat: self.stat,
             at: self.at,
         })

@@ -1,6 +1,7 @@
 //! A repository opened once for one command: git, the object store, and the work tree's own files.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::Result;
 use super::state::{Stamp, State};
@@ -15,6 +16,7 @@ pub struct Workspace {
     repo: Repo,
     store: Store,
     fs: Fs,
+    sidecars_read: AtomicUsize,
 }
 
 impl Workspace {
@@ -25,7 +27,12 @@ impl Workspace {
 
     pub(crate) fn with(repo: Repo, fs: Fs) -> Result<Self> {
         let store = Store::open(fs.clone(), &repo.common_dir().join("mvc"))?;
-        Ok(Self { repo, store, fs })
+        Ok(Self {
+            repo,
+            store,
+            fs,
+            sidecars_read: AtomicUsize::new(0),
+        })
     }
 
     /// The repository, for reading.
@@ -46,6 +53,16 @@ impl Workspace {
     /// The way to the disk.
     pub fn fs(&self) -> &Fs {
         &self.fs
+    }
+
+    /// How many sidecars were read whole so far, each as often as it was: commands are to leave alone those of what
+    /// did not change.
+    pub fn sidecars_read(&self) -> usize {
+        self.sidecars_read.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::ops) fn count_sidecar(&self) {
+        self.sidecars_read.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The top of the work tree.

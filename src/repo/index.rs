@@ -1,5 +1,7 @@
 //! The index: what git would commit.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use gix::bstr::ByteSlice;
@@ -27,6 +29,54 @@ pub struct IndexFile {
     pub skip_worktree: bool,
     /// `git add --intent-to-add` named it; its content is not staged.
     pub intent_to_add: bool,
+    /// What git saw of the file in the work tree, where that tells of every write since.
+    seen: Option<Seen>,
+}
+
+/// Times closer together than this, in nanoseconds, may be the same tick of a file system's clock.
+const TICK: i128 = 20_000_000;
+
+/// What git saw of a file whose content it had read; times in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    mtime: i128,
+    ctime: i128,
+    inode: u32,
+    size: u32,
+}
+
+impl Seen {
+    fn of_entry(stat: &gix::index::entry::Stat) -> Self {
+        let time = |time: gix::index::entry::stat::Time| nanos(time.secs.into(), time.nsecs.into());
+        Self {
+            mtime: time(stat.mtime),
+            ctime: time(stat.ctime),
+            inode: stat.ino,
+            size: stat.size,
+        }
+    }
+
+    /// As git writes it down: the low 32 bits of what is longer.
+    fn of_file(metadata: &Metadata) -> Self {
+        Self {
+            mtime: nanos(metadata.mtime(), metadata.mtime_nsec()),
+            ctime: nanos(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino() as u32,
+            size: metadata.len() as u32,
+        }
+    }
+}
+
+fn nanos(seconds: i64, nanos: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanos)
+}
+
+impl IndexFile {
+    /// True if a file of the work tree with this stat data is proved to hold what the index says, unread. A file that
+    /// was written about when the index was is not.
+    pub fn is_held_by(&self, metadata: &Metadata) -> bool {
+        self.stage == 0 && self.seen == Some(Seen::of_file(metadata))
+    }
 }
 
 impl Repo {
@@ -53,6 +103,8 @@ impl Repo {
         let index =
             gix::index::File::at_or_default(path, self.object_format().git(), false, options)
                 .map_err(RepoError::reading(what))?;
+        let written = index.timestamp();
+        let written = nanos(written.unix_seconds(), written.nanoseconds().into());
         let mut files = Vec::new();
         for entry in index.entries() {
             let Ok(path) = entry.path(&index).to_str() else {
@@ -80,6 +132,8 @@ impl Repo {
                 executable,
                 skip_worktree: entry.flags.contains(Flags::SKIP_WORKTREE),
                 intent_to_add: entry.flags.contains(Flags::INTENT_TO_ADD),
+                seen: Some(Seen::of_entry(&entry.stat))
+                    .filter(|seen| seen.mtime.max(seen.ctime) + TICK < written),
             });
         }
         Ok(files)
@@ -131,6 +185,7 @@ impl Repo {
                         executable: entry.mode.is_executable(),
                         skip_worktree: true,
                         intent_to_add: false,
+                        seen: None,
                     });
                 }
             }

@@ -48,6 +48,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -133,6 +134,18 @@ impl Store {
     /// its bytes: that is for [`Store::verify`] and for reading.
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
         self.shared.packs.contains(id)
+    }
+
+    /// The packs that there are, by name and length.
+    pub fn packs(&self) -> Result<BTreeSet<(ObjectId, u64)>> {
+        self.shared.packs.refresh(false)?;
+        let packs = self.shared.packs.all();
+        // One that gc took away meanwhile is none.
+        let named = packs.iter().filter_map(|pack| {
+            let metadata = pack.path.metadata().ok()?;
+            Some((pack.name, metadata.len()))
+        });
+        Ok(named.collect())
     }
 
     /// True if some pack lists the object, and the stored bytes of it and of all that it depends on are those that

@@ -99,7 +99,6 @@ fn sidecars(ws: &Workspace, commit: &CommitId) -> Result<Vec<(RepoPath, BlobId)>
 /// A version of a file, read.
 struct Version {
     place: usize,
-    manifest: Manifest,
     file: Rc<File>,
     /// Whether a branch, a tag or HEAD names it.
     read: bool,
@@ -132,7 +131,7 @@ impl<'a> Builder<'a> {
                     self.shallow.extend(all);
                 }
                 if at == 0 && self.newest.len() <= OTHERS {
-                    self.newest.push((path, Rc::new(File::new(&manifest))));
+                    self.newest.push((path, Rc::new(File::new(manifest))));
                 }
             }
         }
@@ -146,8 +145,7 @@ impl<'a> Builder<'a> {
                 let manifest = self.manifest(path, blob);
                 versions.extend(manifest.map(|manifest| Version {
                     place: *place,
-                    file: Rc::new(File::new(&manifest)),
-                    manifest,
+                    file: Rc::new(File::new(manifest)),
                     read: read.contains(blob),
                 }));
             }
@@ -173,7 +171,7 @@ impl<'a> Builder<'a> {
         let relatives = Relatives::new(files);
         let version = &versions[at];
         let mut objects = Vec::new();
-        for segment in &version.manifest.segments {
+        for segment in &version.file.manifest().segments {
             let (name, dtype, shape, id) = match segment {
                 Segment::Literal { .. } => continue,
                 Segment::Tensor(tensor) => {

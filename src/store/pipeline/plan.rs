@@ -17,7 +17,7 @@ use super::super::height::tallest;
 use super::super::object::Object;
 use super::super::writer::{Candidate, Numbers, PutItem};
 use super::super::{Element, Shared};
-use contest::Contests;
+use contest::{Contest, Contests};
 pub(super) use rearrange::Search;
 use sample::{Piece, rows, samples};
 pub(super) use source::Place;
@@ -35,6 +35,12 @@ const GOOD: usize = 16;
 
 /// A base is taken where it saves at least a tenth of what the item would be without one.
 const WORTH: (usize, usize) = (9, 10);
+
+/// What naming a base takes.
+const NAME: usize = 32;
+
+/// Items up to this length are not compared: what a difference saves, naming its base takes.
+const TINY: u64 = 2 * NAME as u64;
 
 /// How much is tried to store an item small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +154,7 @@ impl<'a> Plans<'a> {
     /// False where an item has nothing that it could be coded against.
     pub(super) fn has_any(&self, number: usize, item: &PutItem<'_>) -> bool {
         let somewhere = !item.bases.is_empty() || self.search.fresh(number).is_some();
-        somewhere && item.element.storable() != Element::Bytes
+        somewhere && item.len > TINY && item.element.storable() != Element::Bytes
     }
 
     pub(super) fn get(&self, item: usize, make: impl FnOnce() -> Plan) -> Arc<Plan> {
@@ -221,7 +227,7 @@ impl Planner<'_> {
     /// stands for it.
     fn candidates(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
         let mut found = Vec::new();
-        let mut left = self.plans.contests().order(&item.bases);
+        let mut left = self.plans.contests().order(&item.bases, is_small(item));
         left.reverse();
         let mut tried = Vec::new();
         while let Some(Candidate { id, version }) = left.pop() {
@@ -266,19 +272,29 @@ impl Planner<'_> {
         alone: &[usize],
     ) -> Tried {
         let worth = alone.iter().map(|size| size / WORTH.1 * WORTH.0);
+        let mut worth: Vec<usize> = worth.collect();
+        // A small item is a single sample.
+        if let Some(first) = worth.first_mut() {
+            *first = first.saturating_sub(NAME);
+        }
         let mut best = Tried {
             plan: Plan::default(),
-            sizes: worth.collect(),
+            sizes: worth,
         };
         let alone = alone.iter().sum::<usize>();
-        let mut winner = None;
+        let mut contest = Contest {
+            small: is_small(item),
+            contested: candidates.len() > 1,
+            ..Contest::default()
+        };
         for (version, base) in candidates {
+            contest.tried.push(*version);
             for way in ways(item, base.record().element) {
                 let plan = Plan::against(Source::One(base.clone()), way);
                 match self.fitted(item, samples, plan) {
                     Some(tried) if tried.total() < best.total() => {
                         best = tried;
-                        winner = Some(*version);
+                        contest.winner = Some(*version);
                     }
                     _ => {}
                 }
@@ -287,8 +303,8 @@ impl Planner<'_> {
                 break;
             }
         }
-        if self.effort == Effort::Quick && candidates.len() > 1 {
-            self.plans.contests().end(winner);
+        if self.effort == Effort::Quick {
+            self.plans.contests().end(contest);
         }
         best
     }
@@ -367,6 +383,11 @@ fn conversion(item: &PutItem<'_>, way: &Way) -> Option<Conversion> {
         Way::View(view) => Some(*view.conversion()),
         Way::Same | Way::Floats(_) => item.numbers.map(|numbers| same(numbers.format)),
     }
+}
+
+/// True where trying a base costs more than what it may save is worth, unless bases of its version are of use.
+fn is_small(item: &PutItem<'_>) -> bool {
+    item.len <= super::SMALL
 }
 
 fn same(format: Format) -> Conversion {
