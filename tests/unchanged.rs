@@ -31,10 +31,16 @@ fn beside(others: u64) -> Sandbox {
     for version in 1..=2 {
         sandbox.write("small.safetensors", small(version));
         sandbox.mvc(&["commit", "-q", "-m", "version"]).ok();
-        // What is written so close to git's index is read again, for it may have changed unseen.
-        std::thread::sleep(Duration::from_millis(50));
+        settle(&sandbox);
     }
     sandbox
+}
+
+/// What was written as late as git's index is read again, for it may have changed unseen. Git looks at it once more when
+/// it refreshes the index, as `git status` does.
+fn settle(sandbox: &Sandbox) {
+    std::thread::sleep(Duration::from_millis(50));
+    sandbox.git(&["update-index", "-q", "--refresh"]).ok();
 }
 
 /// How many sidecars are read by an act.
@@ -70,7 +76,7 @@ fn sidecars_of_unchanged_files_are_not_read() {
         sandbox.write("small.safetensors", small(3));
         let dirty = read_by(&sandbox, |ws| status::run(ws, &Silent).map(drop));
         let committed = read_by(&sandbox, commit);
-        std::thread::sleep(Duration::from_millis(50));
+        settle(&sandbox);
         let back = read_by(&sandbox, back);
         assert_eq!(sandbox.read("small.safetensors"), small(2));
         [clean, dirty, committed, back]

@@ -73,7 +73,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
     let usage = ws.store().usage()?;
     let mut report = Report {
         versions: Vec::new(),
-        raw: whole(ws)?,
+        raw: 0,
         distinct: usage.raw,
         stored: usage.disk,
         packs: usage.packs,
@@ -84,6 +84,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         None => super::workspace::if_found(ws.repo().resolve("HEAD"))?,
     };
     let Some(start) = start else {
+        report.raw = whole(ws, &HashMap::new())?;
         return Ok(report);
     };
     let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
@@ -161,6 +162,7 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         report.versions.push(version);
     }
     report.versions.reverse();
+    report.raw = whole(ws, &lengths)?;
     if let Some(known) = known {
         known.explain(ws, &history, &mut report)?;
     }
@@ -168,17 +170,19 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
 }
 
 /// Bytes of all weights files of all versions, each version of a file once. What cannot be read is for `verify` to tell
-/// of.
-fn whole(ws: &Workspace) -> Result<u64> {
+/// of. `lengths` are those that are known.
+fn whole(ws: &Workspace, lengths: &HashMap<BlobId, u64>) -> Result<u64> {
     let mut seen = HashSet::new();
     let mut bytes = 0;
     for commit in history::of_all(ws)?.0 {
         for (path, blob) in split(tracked::names_of_commit(ws, &commit)).0 {
-            if seen.insert(blob)
-                && let Ok(manifest) = read(ws, &path, &blob)
-            {
-                bytes += manifest.file_len();
+            if !seen.insert(blob) {
+                continue;
             }
+            bytes += match lengths.get(&blob) {
+                Some(len) => *len,
+                None => read(ws, &path, &blob).map_or(0, |manifest| manifest.file_len()),
+            };
         }
     }
     Ok(bytes)
