@@ -25,6 +25,9 @@ const FILES: usize = 512;
 /// How many commits before HEAD are, and how many branches and tags.
 const COMMITS: usize = 24;
 const TIPS: usize = 8;
+/// And of how many of those before HEAD other files count: a model may have been taken away, or be called otherwise
+/// now.
+const RECENT: usize = 4;
 /// How many files of the same command count.
 const PUBLISHED: usize = 8;
 /// So many bytes of other files' sidecars are read for one file, and so many times its own: what a commit costs goes
@@ -94,11 +97,13 @@ enum Place {
     Index,
 }
 
-/// Whose sidecars of a place count: that of the file at hand, or those of others.
+/// Whose sidecars of a place count: that of the file at hand, or those of others; of some places only of others that
+/// have tensors of the same names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Own,
     Others,
+    Namesakes,
 }
 
 /// Weights files, and the sidecar of each.
@@ -137,12 +142,19 @@ impl<'a> Family<'a> {
             ..LogOptions::default()
         };
         let log = ws.repo().log(&[head], options)?.flatten().skip(1);
-        places.extend(log.map(|commit| own(commit.id)));
-        let branches = ws.repo().branches()?.into_iter();
-        places.extend(branches.take(TIPS).map(|branch| own(branch.commit)));
+        let before: Vec<CommitId> = log.map(|commit| commit.id).collect();
+        let branches = ws
+            .repo()
+            .branches()?
+            .into_iter()
+            .map(|branch| branch.commit);
         let tags = ws.repo().tags()?.into_iter().filter_map(|tag| tag.commit);
-        places.extend(tags.take(TIPS).map(own));
+        let tips: Vec<CommitId> = branches.take(TIPS).chain(tags.take(TIPS)).collect();
+        places.extend(before.iter().chain(&tips).copied().map(own));
         places.push(others(head));
+        let recent = before.iter().take(RECENT);
+        let namesakes = recent.chain(&tips).copied().map(Place::Commit);
+        places.extend(namesakes.map(|place| (place, Whose::Namesakes)));
         Ok(family)
     }
 
@@ -203,9 +215,12 @@ impl<'a> Family<'a> {
                 let mut everything = u64::MAX;
                 let most = match whose {
                     Whose::Own => &mut everything,
-                    Whose::Others => &mut budget,
+                    Whose::Others | Whose::Namesakes => &mut budget,
                 };
-                found.extend(self.file(other, blob, most).map(|file| (file, *blob)));
+                let file = self.file(other, blob, most);
+                let counts =
+                    |file: &Rc<File>| whose != Whose::Namesakes || file.shares_names(tiling);
+                found.extend(file.filter(counts).map(|file| (file, *blob)));
             }
             // A shard's tensors may have been in any of many.
             found.sort_by_cached_key(|(file, _)| !file.shares_names(tiling));

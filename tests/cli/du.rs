@@ -224,3 +224,39 @@ fn a_sidecar_of_the_past_that_cannot_be_read_hides_no_version() {
     let told = sandbox.mvc(&["du"]).ok();
     assert!(told.stderr.contains("other.safetensors"), "{}", told.stderr);
 }
+
+#[test]
+fn a_new_file_is_like_one_of_another_name_that_another_branch_has_or_that_was_removed() {
+    let sandbox = Sandbox::keeping();
+    let commit = |path: &str, steps: u32| {
+        sandbox.write(path, weights(steps));
+        sandbox.mvc(&["commit", "-a", "-m", path]).ok();
+    };
+    // The first tensor of a file of HEAD, and what it is written with.
+    let body = |path: &str| {
+        let asked = sandbox.mvc(&["du", "--why", "--json", "-n", "1"]);
+        let report = asked.ok().json();
+        let costs = report["versions"][0]["costs"].as_array().cloned();
+        let mut costs = costs.expect("a list").into_iter();
+        let is_it =
+            |cost: &serde_json::Value| cost["path"] == path && cost["names"][0] == "body.weight";
+        let cost = costs.find(is_it).expect("its body");
+        (cost["object"].clone(), cost["bases"][0]["object"].clone())
+    };
+    commit("model.safetensors", 0);
+    sandbox.git(&["tag", "first"]).ok();
+    sandbox.git(&["checkout", "-q", "-b", "tuned"]).ok();
+    commit("model.safetensors", 40);
+    let tuned = body("model.safetensors").0;
+    sandbox.mvc(&["checkout", "first"]).ok();
+    sandbox.git(&["checkout", "-q", "-b", "export"]).ok();
+    commit("out/export.safetensors", 41);
+    assert_eq!(body("out/export.safetensors").1, tuned);
+
+    commit("out/old.safetensors", 80);
+    let old = body("out/old.safetensors").0;
+    sandbox.git(&["rm", "-q", "out/old.safetensors.mvc"]).ok();
+    sandbox.git(&["commit", "-q", "-m", "removed"]).ok();
+    commit("out/renamed.safetensors", 81);
+    assert_eq!(body("out/renamed.safetensors").1, old);
+}
