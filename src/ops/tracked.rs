@@ -266,7 +266,7 @@ pub fn manifest(ws: &Workspace, weights: &RepoPath, tracked: &Tracked) -> Result
     }
 }
 
-/// [`manifest`]; `None` where its list lies in the store and has more tensors than this.
+/// [`manifest()`]; `None` where its list lies in the store and has more tensors than this.
 pub fn short_manifest(
     ws: &Workspace,
     weights: &RepoPath,

@@ -211,7 +211,7 @@ impl ReadAt for Object {
         self.opened.record.len
     }
 
-    /// Fills `buffer`; an error carries a [`StoreError`] where the bytes are damaged or a base is missing.
+    /// Fills `buffer`; an error carries a [`crate::store::StoreError`] where the bytes are damaged or a base is missing.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut last = self.take_last();
         let done = self.fill(buffer, offset, &mut last);
