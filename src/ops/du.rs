@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::Result;
 use super::history;
-use super::tracked::{self, Tracked, TrackedFiles};
+use super::tracked::{self, Tracked};
 use super::workspace::Workspace;
 use crate::base::text::chain;
 use crate::base::{ObjectId, RepoPath};
@@ -100,14 +100,10 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let listed = options.limit.unwrap_or(usize::MAX).min(history.len());
     let mut known = options.why.then(Known::default);
-    let mut sidecars = Sidecars {
-        ws,
-        good: HashSet::new(),
-    };
     for (at, commit) in history.iter().enumerate().rev() {
         if at >= listed {
             if let Some(known) = &mut known {
-                known.look(ws, at, sidecars.of(&commit.id).0)?;
+                known.look(ws, at, split(tracked::of_commit(ws, &commit.id)).0);
             }
             continue;
         }
@@ -133,9 +129,9 @@ pub fn run(ws: &Workspace, options: &Options) -> Result<Report> {
         };
         match &mut known {
             Some(known) => {
-                let (files, unreadable) = sidecars.of(&commit.id);
+                let (files, unreadable) = split(tracked::of_commit(ws, &commit.id));
                 version.unreadable = unreadable;
-                for (_, manifest) in known.read(ws, at, files)? {
+                for (_, manifest) in known.read(ws, at, files, &mut version.unreadable) {
                     add(manifest)?;
                 }
             }
@@ -197,35 +193,6 @@ fn split<T: Default>(found: Result<T>) -> (T, Vec<String>) {
     match found {
         Ok(found) => (found, Vec::new()),
         Err(e) => (T::default(), vec![chain(&e)]),
-    }
-}
-
-/// Reads the sidecars of versions.
-struct Sidecars<'a> {
-    ws: &'a Workspace,
-    /// Those that can be read.
-    good: HashSet<BlobId>,
-}
-
-impl Sidecars<'_> {
-    /// Those of a version that can be read, and why others cannot.
-    fn of(&mut self, commit: &CommitId) -> (TrackedFiles, Vec<String>) {
-        let (mut files, mut unreadable) = split(tracked::of_commit(self.ws, commit));
-        files.retain(|path, tracked| {
-            let blob = tracked.in_git();
-            if blob.is_some_and(|blob| self.good.contains(&blob)) {
-                return true;
-            }
-            match tracked::manifest(self.ws, path, tracked) {
-                Ok(_) => self.good.extend(blob),
-                Err(e) => {
-                    unreadable.push(chain(&e));
-                    return false;
-                }
-            }
-            true
-        });
-        (files, unreadable)
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::Report;
+use crate::base::text::chain;
 use crate::base::{Failure, Kind, ObjectId, RepoPath};
 use crate::model::{Manifest, Segment};
 use crate::ops::error::Result;
@@ -106,38 +107,47 @@ struct Met {
 }
 
 impl Known {
-    /// Takes in a version that is not listed. Versions come one after the other, the oldest first.
-    pub(super) fn look(&mut self, ws: &Workspace, at: usize, files: TrackedFiles) -> Result<()> {
+    /// Takes in a version that is not listed, as far as it can be read. Versions come one after the other, the oldest
+    /// first.
+    pub(super) fn look(&mut self, ws: &Workspace, at: usize, files: TrackedFiles) {
         for (path, tracked) in files {
             match self.met.get(&(path.clone(), tracked.id)) {
                 Some(Met { place, .. }) => {
                     self.versions[*place].insert(at);
                 }
                 None => {
-                    let manifest = tracked::manifest(ws, &path, &tracked)?;
+                    let Ok(manifest) = tracked::manifest(ws, &path, &tracked) else {
+                        continue;
+                    };
                     let place = self.note(at, &path, &manifest);
                     self.met
                         .insert((path, tracked.id), Met { place, says: None });
                 }
             }
         }
-        Ok(())
     }
 
-    /// Takes in a listed version, and says what its sidecars say.
+    /// Takes in a listed version, and says what its sidecars say; of those that cannot be read, why.
     pub(super) fn read(
         &mut self,
         ws: &Workspace,
         at: usize,
         files: TrackedFiles,
-    ) -> Result<&[(RepoPath, Rc<Manifest>)]> {
+        unreadable: &mut Vec<String>,
+    ) -> &[(RepoPath, Rc<Manifest>)] {
         let mut read = Vec::with_capacity(files.len());
         for (path, tracked) in files {
             let key = (path, tracked.id);
             let met = self.met.get(&key).cloned();
             let says = match met.as_ref().and_then(|met| met.says.clone()) {
                 Some(says) => says,
-                None => Rc::new(tracked::manifest(ws, &key.0, &tracked)?),
+                None => match tracked::manifest(ws, &key.0, &tracked) {
+                    Ok(says) => Rc::new(says),
+                    Err(e) => {
+                        unreadable.push(chain(&e));
+                        continue;
+                    }
+                },
             };
             let place = match met {
                 Some(met) => met.place,
@@ -148,7 +158,7 @@ impl Known {
             let says = Some(says);
             self.met.insert(key, Met { place, says });
         }
-        Ok(self.files.entry(at).or_insert(read))
+        self.files.entry(at).or_insert(read)
     }
 
     /// Adds to each version of the report what its tensors cost. `history` is the one that the report begins in, the
