@@ -354,7 +354,7 @@ pub(super) enum Look<'a> {
 }
 
 pub(super) use fields::{Floats, tables as field_tables};
-pub(super) use mosaic::{Strip, are_apart, fits as mosaic_fits};
+pub(super) use mosaic::{ID as MOSAIC, Strip, are_apart, fits as mosaic_fits};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
 pub(super) use view::{Conversion, Sample, View, decay, factor};

@@ -8,7 +8,7 @@ use super::block::{self, SHORT};
 use super::{Codec, CodecError, Decoder, Stored, by_id, delta, view};
 use crate::store::layout::Cursor;
 
-pub(super) const ID: u8 = 6;
+pub(in crate::store) const ID: u8 = 6;
 
 /// No list has more strips, and no more runs than these.
 pub(in crate::store) const STRIPS: usize = 4096;

@@ -11,24 +11,25 @@ use crate::base::kind::Failure;
 
 const CHUNKS: usize = 6;
 
-/// Objects of equal chunks.
-fn level(level: u8) -> Vec<u8> {
+/// An object of so many equal chunks.
+pub(super) fn level(level: u8, chunks: usize) -> Vec<u8> {
     let mut chunk = vec![level; CHUNK];
     chunk[..4].fill(99); // what is constant would be stored as such
-    chunk.repeat(CHUNKS)
+    chunk.repeat(chunks)
 }
 
 /// A level of which each chunk needs a byte of all chunks of the one below.
-fn spread(bytes: &[u8], below: &[u8]) -> Handmade {
+pub(super) fn spread(bytes: &[u8], below: &[u8]) -> Handmade {
     mosaic(bytes, &[below], |_| {
-        let each = (0..CHUNKS as u64).map(|i| Strip::run(0, 4 * i, i << 20, 1));
+        let chunks = below.len().div_ceil(CHUNK) as u64;
+        let each = (0..chunks).map(|i| Strip::run(0, 4 * i, i << 20, 1));
         each.collect()
     })
 }
 
 /// Nine levels, the lowest as it is: 6^8 chunks for one of the top.
 fn levels() -> Vec<Handmade> {
-    let levels: Vec<Vec<u8>> = (0..9).map(level).collect();
+    let levels: Vec<Vec<u8>> = (0..9).map(|number| level(number, CHUNKS)).collect();
     let above = levels.windows(2).map(|pair| spread(&pair[1], &pair[0]));
     std::iter::once(raw(&levels[0])).chain(above).collect()
 }
@@ -39,7 +40,7 @@ fn what_would_be_hours_of_work_is_refused() {
     publish(&sandbox, levels());
     let store = sandbox.store();
     let read = |number: u8| {
-        let bytes = level(number);
+        let bytes = level(number, CHUNKS);
         let mut chunk = Vec::new();
         let object = store.object(&ObjectId::of(&bytes)).expect("there");
         let done = object.read_chunk(5, &mut chunk);

@@ -6,6 +6,7 @@ use super::super::codec::Strip;
 use super::bases::publish;
 use super::deltas::{put_after, record, tuned};
 use super::gc::ids;
+use super::malice::{level, spread};
 use super::mosaics::mosaic;
 use super::repack::{end, newest_first, repack};
 use super::*;
@@ -43,8 +44,8 @@ fn what_another_takes_together_with_others_is_written_no_deeper() {
 
 #[test]
 fn nothing_is_published_where_others_wrote_meanwhile_what_would_make_it_too_much_work() {
-    const CHUNKS: u64 = 7;
-    let old = weights(CHUNKS as usize * CHUNK, 1);
+    const CHUNKS: usize = 7;
+    let old = weights(CHUNKS * CHUNK, 1);
     let all = [old.clone(), tuned(&old, 1)];
     for levels in [2, 3] {
         let sandbox = Sandbox::new();
@@ -59,15 +60,9 @@ fn nothing_is_published_where_others_wrote_meanwhile_what_would_make_it_too_much
         // where one of the lowest takes two others.
         let mut below = old.clone();
         let mut every = all.to_vec();
-        for level in 1..=levels {
-            let mut chunk = vec![level; CHUNK];
-            chunk[..4].fill(99);
-            let bytes = chunk.repeat(CHUNKS as usize);
-            let each = |_| {
-                let run = |i| Strip::run(0, 4 * i, i << 20, 1);
-                (0..CHUNKS).map(run).collect::<Vec<_>>()
-            };
-            publish(&sandbox, vec![mosaic(&bytes, &[&below], each)]);
+        for number in 1..=levels {
+            let bytes = level(number, CHUNKS);
+            publish(&sandbox, vec![spread(&bytes, &below)]);
             every.push(bytes.clone());
             below = bytes;
         }

@@ -30,13 +30,7 @@ pub(super) fn gather(field: &Field, blocks: Chosen<'_>, bytes: &[u8], units: &mu
     let parts = blocks.kept.chunks(NEAR).zip(units.chunks_mut(NEAR * each));
     for (kept, units) in parts {
         for slice in &field.slices {
-            each_run(slice, |byte, unit, shift| {
-                let runs = Runs {
-                    blocks: Chosen { kept, ..blocks },
-                    each,
-                    byte,
-                    unit,
-                };
+            each_run(slice, Chosen { kept, ..blocks }, each, |runs, shift| {
                 let mask = mask(slice.bits);
                 let up = |from: &[u8], to: &mut [u8]| move_bits(from, shift, to, slice.at, mask);
                 match slice.run {
@@ -61,13 +55,7 @@ pub(super) fn scatter(field: &Field, blocks: Chosen<'_>, units: &[u8], bytes: &m
     let parts = blocks.kept.chunks(NEAR).zip(units.chunks(NEAR * each));
     for (kept, units) in parts {
         for slice in &field.slices {
-            each_run(slice, |byte, unit, shift| {
-                let runs = Runs {
-                    blocks: Chosen { kept, ..blocks },
-                    each,
-                    byte,
-                    unit,
-                };
+            each_run(slice, Chosen { kept, ..blocks }, each, |runs, shift| {
                 let mask = mask(slice.bits);
                 let down = |from: &[u8], to: &mut [u8]| move_bits(from, slice.at, to, shift, mask);
                 match slice.run {
@@ -145,15 +133,21 @@ impl Runs<'_> {
     }
 }
 
-/// Calls with byte, number and shift of each run of a slice.
+/// Calls with each run of a slice in blocks of `each` units, and its shift.
 #[inline(always)]
-fn each_run(slice: &Slice, mut act: impl FnMut(usize, usize, u8)) {
+fn each_run<'a>(slice: &Slice, blocks: Chosen<'a>, each: usize, mut act: impl FnMut(Runs<'a>, u8)) {
     let run = usize::from(slice.run);
     let mut unit = usize::from(slice.first);
     for group in 0..usize::from(slice.groups) {
         for step in 0..slice.steps {
             let byte = usize::from(slice.byte) + group * run;
-            act(byte, unit, slice.shift + step * slice.bits);
+            let runs = Runs {
+                blocks,
+                each,
+                byte,
+                unit,
+            };
+            act(runs, slice.shift + step * slice.bits);
             unit += run;
         }
     }

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use crate::base::ObjectId;
 use crate::base::id::CHUNK;
 use crate::store::assemble::touched;
-use crate::store::codec::strips;
+use crate::store::codec::{MOSAIC, strips};
 use crate::store::opened::Opened;
-use crate::store::pack::Pack;
-use crate::store::record::{Body, Record};
+use crate::store::record::Body;
 use crate::store::work::cost;
 use crate::store::{Element, Shared};
 
@@ -29,23 +28,22 @@ pub(super) fn chunk(len: u64, tables: u64) -> u64 {
 }
 
 impl Takes {
-    pub(super) fn of(shared: &Shared, pack: &std::sync::Arc<Pack>, record: &Record) -> Self {
+    pub(super) fn of(shared: &Shared, opened: &Opened) -> Self {
+        let record = &opened.record;
         let chunks = match &record.body {
             Body::Chunks(chunks) => chunks,
             Body::Parts(parts) => {
-                let opened = Opened::new(pack, record.clone());
                 let count = |index| opened.parts_of(parts, index).count() as u64;
                 return Self::Parts((0..record.chunks()).map(count).max().unwrap_or(0));
             }
         };
         let (mut most, mut payload) = (HashMap::new(), Vec::new());
-        for (index, row) in (0..).zip(chunks) {
-            if row.base.is_some() || record.bases.is_empty() {
-                continue; // it names none in its stored bytes
-            }
+        let mosaics = (0..).zip(chunks).filter(|(_, row)| row.codec == MOSAIC);
+        for (index, row) in mosaics {
             // What cannot be read takes nothing.
-            let read = pack.payload(&shared.packs.handles, record, index, &mut payload);
-            if read.is_err() {
+            let handles = &shared.packs.handles;
+            let read = opened.pack.payload(handles, record, index, &mut payload);
+            if row.base.is_some() || read.is_err() {
                 continue;
             }
             let strips = strips(row.codec, &payload, record.chunk_len(index)).unwrap_or_default();

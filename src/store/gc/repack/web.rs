@@ -9,6 +9,7 @@ use crate::store::Shared;
 use crate::store::chain::DEPTH;
 use crate::store::error::{Flaw, Result, StoreError};
 use crate::store::gc::survey::Survey;
+use crate::store::opened::Opened;
 use crate::store::pack::Entry;
 use crate::store::work::MOST;
 use crate::store::{Element, record::Body};
@@ -91,6 +92,8 @@ impl Web {
                     work: 0,
                     shared: false,
                 });
+                let opened = Opened::new(&listed.pack, record);
+                let record = &opened.record;
                 node.tables = node.tables.max(record.tables.len() as u64);
                 node.parted |= matches!(record.body, Body::Parts(_));
                 node.copies.push(Copy {
@@ -98,7 +101,7 @@ impl Web {
                     entry: *entry,
                     stored: record.stored() + u64::from(entry.len),
                     needs: record.needs(),
-                    takes: Takes::of(shared, &listed.pack, &record),
+                    takes: Takes::of(shared, &opened),
                 });
             }
         }
@@ -124,11 +127,8 @@ impl Web {
     /// leads anywhere that a reader does not follow, nor to more work than it does.
     pub(super) fn bears(&mut self, more: &HashMap<ObjectId, Vec<ObjectId>>) -> bool {
         let there = |id: &ObjectId| self.nodes.contains_key(id);
-        let all = more.iter();
-        if !all
-            .clone()
-            .all(|(id, bases)| there(id) && bases.iter().all(there))
-        {
+        let mut all = more.iter();
+        if !all.all(|(id, bases)| there(id) && bases.iter().all(there)) {
             return false;
         }
         let before: HashMap<ObjectId, u64> =
@@ -165,16 +165,16 @@ impl Web {
             }
         }
         let mut order: Vec<ObjectId> = self.nodes.keys().copied().collect();
-        order.sort_unstable_by_key(|id| std::cmp::Reverse(down[id]));
+        order.sort_unstable_by_key(|id| down[id]);
         let mut up: HashMap<ObjectId, u8> = HashMap::new();
-        for id in order {
-            let next = up.get(&id).copied().unwrap_or(0) + 1;
-            for need in self.below(&id, more) {
+        for id in order.iter().rev() {
+            let next = up.get(id).copied().unwrap_or(0) + 1;
+            for need in self.below(id, more) {
                 let above = up.entry(need).or_insert(0);
                 *above = next.max(*above);
             }
         }
-        let work = self.works(more, &down);
+        let work = self.works(more, &order);
         for (id, node) in &mut self.nodes {
             node.down = down[id];
             node.up = up.get(id).copied().unwrap_or(0);
@@ -183,16 +183,17 @@ impl Web {
         None
     }
 
-    /// The work of each object, from those that need nothing on.
+    /// The work of each object; `order` has those that another needs before it.
     fn works(
         &self,
         more: &HashMap<ObjectId, Vec<ObjectId>>,
-        down: &HashMap<ObjectId, u8>,
+        order: &[ObjectId],
     ) -> HashMap<ObjectId, u64> {
-        let mut order: Vec<(&ObjectId, &Node)> = self.nodes.iter().collect();
-        order.sort_unstable_by_key(|(id, _)| down[*id]);
         let mut work: HashMap<ObjectId, u64> = HashMap::with_capacity(order.len());
-        for (id, node) in order {
+        let nodes = order
+            .iter()
+            .filter_map(|id| Some((id, self.nodes.get(id)?)));
+        for (id, node) in nodes {
             let one = |base: &ObjectId| {
                 let below = self.nodes.get(base)?;
                 let each = takes::chunk(below.len, below.tables);
