@@ -1,7 +1,9 @@
 //! What an item's chunks are coded against: decided once for all of them, by samples.
 
+mod bases;
 mod contest;
 mod fitted;
+mod full;
 mod rearrange;
 mod sample;
 mod sketch;
@@ -13,22 +15,20 @@ use crate::base::ObjectId;
 
 use super::super::chain::Tools;
 use super::super::codec::{Against, Conversion, Encoder, Floats, Format, Look, Sample, View};
-use super::super::height::tallest;
 use super::super::object::Object;
-use super::super::writer::{Candidate, Numbers, PutItem};
+use super::super::writer::{Numbers, PutItem};
 use super::super::{Element, Shared};
+use bases::Bases;
 use contest::{Contest, Contests};
+use full::Full;
 pub(super) use rearrange::Search;
 use sample::{Piece, rows, samples};
 pub(super) use source::Place;
 use source::Source;
 
-/// The longest chain of deltas that is written. Each object on the way costs time at every read, and bases further
-/// back are hardly worse: the difference grows with the logarithm of the steps between.
+/// The longest chain of deltas that is written. Each object on the way costs time at every read, and with bases well
+/// chosen ([`full`]) longer chains would save little.
 pub(in crate::store) const HEIGHT: u8 = 4;
-
-/// No more objects than this are tried as bases of one item.
-const CANDIDATES: usize = 8;
 
 /// A base that makes an item so many times smaller is taken before others are tried.
 const GOOD: usize = 16;
@@ -191,11 +191,11 @@ impl Planner<'_> {
     /// Looks for the best base of an item, and for the best way to look at it. What cannot be read is no base, and
     /// no error either: the item is then stored as if it had no past.
     pub(super) fn plan(&mut self, number: usize, item: &PutItem<'_>) -> Plan {
-        let candidates = match self.effort {
+        let bases = match self.effort {
             Effort::Quick => self.candidates(item),
             Effort::Thorough => self.all(item),
         };
-        if candidates.is_empty() && self.plans.search.fresh(number).is_none() {
+        if bases.found.is_empty() && self.plans.search.fresh(number).is_none() {
             return Plan::default();
         }
         let samples = samples(item, self.effort);
@@ -203,12 +203,11 @@ impl Planner<'_> {
             .iter()
             .map(|(offset, new)| self.encoder.size(&item.chunk(new, *offset), None));
         let alone: Vec<usize> = alone.collect();
-        let mut tried = self.best(item, &candidates, &samples, &alone);
+        let mut tried = self.best(item, &bases, &samples, &alone);
         // A repack writes none: what its chunks need is measured against copies that are about to go, and multiplies
         // along a chain with what is written for their bases meanwhile.
         if self.effort == Effort::Quick
-            && let Some(better) =
-                self.rearranged(number, item, &candidates, &samples, &alone, &tried)
+            && let Some(better) = self.rearranged(number, item, &bases, &samples, &alone, &tried)
         {
             tried = better;
         }
@@ -223,51 +222,12 @@ impl Planner<'_> {
         plan
     }
 
-    /// The objects that may serve, each once. Where a chain would become too long, what its end is coded against
-    /// stands for it.
-    fn candidates(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
-        let mut found = Vec::new();
-        let mut left = self.plans.contests().order(&item.bases, is_small(item));
-        left.reverse();
-        let mut tried = Vec::new();
-        while let Some(Candidate { id, version }) = left.pop() {
-            if tried.contains(&id) || tried.len() == 2 * CANDIDATES {
-                continue;
-            }
-            tried.push(id);
-            let Ok(object) = Object::open(self.shared, &id, self.tools) else {
-                continue;
-            };
-            match tallest(self.shared, &id) {
-                Ok(height) if height < HEIGHT => found.push((version, Arc::new(object))),
-                Ok(_) => {
-                    let bases = object.record().bases.iter().rev();
-                    left.extend(bases.map(|id| Candidate { id: *id, version }));
-                }
-                Err(_) => {}
-            }
-            if found.len() == CANDIDATES {
-                break;
-            }
-        }
-        found
-    }
-
-    /// All candidates that are there.
-    fn all(&mut self, item: &PutItem<'_>) -> Vec<(usize, Arc<Object>)> {
-        let open = |candidate: &Candidate| {
-            let object = Object::open(self.shared, &candidate.id, self.tools);
-            Some((candidate.version, Arc::new(object.ok()?)))
-        };
-        item.bases.iter().filter_map(open).collect()
-    }
-
     /// The base and the conversion of it that make samples of the item smallest, if one is worth it; without, they
     /// are as large as one has to undercut.
     fn best(
         &mut self,
         item: &PutItem<'_>,
-        candidates: &[(usize, Arc<Object>)],
+        bases: &Bases,
         samples: &[Piece],
         alone: &[usize],
     ) -> Tried {
@@ -281,32 +241,52 @@ impl Planner<'_> {
             plan: Plan::default(),
             sizes: worth,
         };
+        let worth = best.total();
         let alone = alone.iter().sum::<usize>();
+        let end = bases.full.as_ref();
+        let end = end.and_then(|end| self.with(item, end, samples));
+        let full = end.map(|tried| Full {
+            next: tried.total(),
+        });
+        let cost = |size: usize, height: u8| match &full {
+            Some(full) => full.cost(size, height),
+            None => size as u64,
+        };
+        let mut least = u64::MAX;
         let mut contest = Contest {
             small: is_small(item),
-            contested: candidates.len() > 1,
             ..Contest::default()
         };
-        for (version, base) in candidates {
-            contest.tried.push(*version);
-            for way in ways(item, base.record().element) {
-                let plan = Plan::against(Source::One(base.clone()), way);
-                match self.fitted(item, samples, plan) {
-                    Some(tried) if tried.total() < best.total() => {
-                        best = tried;
-                        contest.winner = Some(*version);
-                    }
-                    _ => {}
-                }
+        for base in &bases.found {
+            contest.try_version(base.version);
+            if let Some(tried) = self.with(item, &base.object, samples)
+                && tried.total() < worth
+                && cost(tried.total(), base.height) < least
+            {
+                least = cost(tried.total(), base.height);
+                best = tried;
+                contest.winner = Some(base.version);
             }
-            if self.effort == Effort::Quick && best.total() * GOOD < alone {
+            let is_good = best.total() * GOOD < alone;
+            if self.effort == Effort::Quick && is_good && full.is_none() {
                 break;
             }
         }
         if self.effort == Effort::Quick {
+            contest.contested = bases.versions() > 1;
             self.plans.contests().end(contest);
         }
         best
+    }
+
+    /// The best plan with this base; `None` where it cannot be read.
+    fn with(&mut self, item: &PutItem<'_>, base: &Arc<Object>, samples: &[Piece]) -> Option<Tried> {
+        let ways = ways(item, base.record().element).into_iter();
+        let tried = ways.filter_map(|way| {
+            let plan = Plan::against(Source::One(base.clone()), way);
+            self.fitted(item, samples, plan)
+        });
+        tried.min_by_key(Tried::total)
     }
 
     /// What samples shrink to with a plan; `None` where its base cannot be read.

@@ -196,3 +196,30 @@ fn a_damaged_base_is_no_base() {
     let read = sandbox.store().read(&ObjectId::of(&second), u64::MAX);
     assert_eq!(read.expect("it needs no other"), second);
 }
+
+#[test]
+fn versions_of_a_long_line_do_not_cost_ever_more() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.store();
+    let mut line = vec![weights(CHUNK, 1)];
+    put_after(&store, &line[0], &[]);
+    let mut costs = Vec::new();
+    for version in 1..24 {
+        // Each changes other rows than those before did.
+        let mut next = line[version - 1].clone();
+        let rows = next
+            .chunks_exact_mut(1024)
+            .skip(version * 5 % 37)
+            .step_by(37);
+        for row in rows {
+            let tuned = tuned(row, version as u32);
+            row.copy_from_slice(&tuned);
+        }
+        costs.push(put_after(&store, &next, &[&line[version - 1]]).written);
+        line.push(next);
+    }
+    // Written with the nearest base that is left, they would take 10 times as much as the first on average.
+    let (first, all) = (costs[0], costs.iter().sum::<u64>());
+    assert!(all < 3 * 23 * first, "{costs:?}");
+    holds(&sandbox.store(), &line);
+}

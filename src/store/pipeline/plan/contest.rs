@@ -30,12 +30,21 @@ type Streaks = HashMap<usize, u32>;
 pub(super) struct Contest {
     /// Whether it is one of many that are not worth much each.
     pub(super) small: bool,
-    /// Whether there were several candidates.
+    /// Whether there were candidates of several versions.
     pub(super) contested: bool,
     /// The versions that were tried.
     pub(super) tried: Vec<usize>,
     /// The one of them that is best, if any is of use.
     pub(super) winner: Option<usize>,
+}
+
+impl Contest {
+    /// Counts a version among those that were tried, once.
+    pub(super) fn try_version(&mut self, version: usize) {
+        if !self.tried.contains(&version) {
+            self.tried.push(version);
+        }
+    }
 }
 
 impl Contests {

@@ -15,7 +15,7 @@ use crate::store::writer::{Numbers, PutItem};
 use super::sample::Piece;
 use super::sketch::{Peek, size};
 use super::source::{Layout, Source};
-use super::{Plan, Planner, Tried, WORTH, Way};
+use super::{Bases, Plan, Planner, Tried, WORTH, Way};
 
 pub(in crate::store::pipeline) use lost::Search;
 use parts::Looked;
@@ -29,7 +29,7 @@ impl Planner<'_> {
         &mut self,
         number: usize,
         item: &PutItem<'_>,
-        candidates: &[(usize, Arc<Object>)],
+        bases: &Bases,
         samples: &[Piece],
         alone: &[usize],
         tried: &Tried,
@@ -45,7 +45,7 @@ impl Planner<'_> {
             found: None,
             so_far: tried,
         };
-        let own = candidates.first().map(|(_, base)| base);
+        let own = bases.found.first().map(|base| &base.object);
         if let Some(base) = own.filter(|base| self.is_astray(item, base, alone, tried)) {
             let afforded = base.len() != item.len || search.moves.take();
             let layout = afforded.then(|| rows::moved(item, row, base, self.tools));
