@@ -7,7 +7,7 @@ use crate::base::{ObjectId, ReadAt};
 
 use super::Shared;
 use super::chain::Tools;
-use super::codec;
+use super::codec::{self, VIEW};
 use super::error::{Result, StoreError};
 use super::object::Object;
 use super::packs::is_gone;
@@ -35,7 +35,7 @@ pub struct StoredSize {
     pub raw: u64,
     /// Bytes of its chunks, those of its parts included.
     pub stored: u64,
-    /// How many chunks each codec holds.
+    /// How many chunks are of each codec, and of each kind of view.
     pub codecs: BTreeMap<&'static str, u64>,
     /// The objects that it is coded against.
     pub bases: Vec<ObjectId>,
@@ -79,21 +79,35 @@ pub(super) fn stored_size(shared: &Arc<Shared>, id: &ObjectId) -> Result<Option<
         bases: object.record().bases.clone(),
         parts: 0,
     };
-    add(&mut size, &object);
+    add(shared, &mut size, &object);
     if let Body::Parts(parts) = &object.record().body {
         size.parts = parts.len() as u64;
         for part in parts {
-            add(&mut size, &Object::open(shared, &part.id, tools)?);
+            add(shared, &mut size, &Object::open(shared, &part.id, tools)?);
         }
     }
     Ok(Some(size))
 }
 
-fn add(size: &mut StoredSize, object: &Object) {
-    size.stored += object.record().stored();
-    if let Body::Chunks(chunks) = &object.record().body {
-        for chunk in chunks {
-            *size.codecs.entry(codec::name(chunk.codec)).or_default() += 1;
-        }
+/// Views of an object are of one kind: the first one tells, and no more is read of it than that takes.
+fn add(shared: &Shared, size: &mut StoredSize, object: &Object) {
+    let record = object.record();
+    size.stored += record.stored();
+    let Body::Chunks(chunks) = &record.body else {
+        return;
+    };
+    let mut view = None;
+    for (index, chunk) in (0..).zip(chunks) {
+        let name = match chunk.codec {
+            VIEW => *view.get_or_insert_with(|| {
+                let mut payload = Vec::new();
+                let handles = &shared.packs.handles;
+                // What cannot be read is told as what its record says.
+                let read = object.pack().payload(handles, record, index, &mut payload);
+                read.map_or(codec::name(VIEW), |()| codec::kind(VIEW, &payload))
+            }),
+            other => codec::name(other),
+        };
+        *size.codecs.entry(name).or_default() += 1;
     }
 }

@@ -29,7 +29,7 @@ pub struct Cost {
     pub raw: u64,
     /// Bytes of its chunks in the store, those of its parts included.
     pub stored: u64,
-    /// How many chunks each codec holds.
+    /// How many chunks are of each codec, and of each kind of view.
     pub codecs: BTreeMap<&'static str, u64>,
     /// How many parts it was cut into; 0 for most.
     pub parts: u64,

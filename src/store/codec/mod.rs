@@ -69,6 +69,10 @@ trait Codec: Sync {
     fn id(&self) -> u8;
     /// Its name in reports.
     fn name(&self) -> &'static str;
+    /// What this payload is, for reports.
+    fn kind(&self, _payload: &[u8]) -> &'static str {
+        self.name()
+    }
     /// How many bytes of the base belong to a chunk of `len` bytes.
     fn base_len(&self, _payload: &[u8], len: usize) -> Result<usize, CodecError> {
         Ok(len)
@@ -93,6 +97,11 @@ fn by_id(id: u8) -> Option<&'static dyn Codec> {
 /// The name of a codec, for reports.
 pub(super) fn name(id: u8) -> &'static str {
     by_id(id).map_or("unknown", |codec| codec.name())
+}
+
+/// What a chunk of a codec is that begins with this payload, for reports.
+pub(super) fn kind(id: u8, payload: &[u8]) -> &'static str {
+    by_id(id).map_or("unknown", |codec| codec.kind(payload))
 }
 
 /// How many bytes of its base a chunk of `len` bytes needs.
@@ -357,7 +366,7 @@ pub(super) use fields::{Floats, tables as field_tables};
 pub(super) use mosaic::{ID as MOSAIC, Strip, are_apart, fits as mosaic_fits};
 pub(super) use raw::ID as RAW;
 pub use view::Format;
-pub(super) use view::{Conversion, Sample, View, decay, factor};
+pub(super) use view::{Conversion, ID as VIEW, Sample, View, decay, factor};
 
 #[cfg(test)]
 pub(super) mod measure;

@@ -29,7 +29,7 @@ pub(in crate::store) use decay::decay;
 pub(in crate::store) use fit::Sample;
 pub(in crate::store) use quantise::factor;
 
-pub(super) const ID: u8 = 5;
+pub(in crate::store) const ID: u8 = 5;
 
 const UNKNOWN: CodecError = CodecError::Malformed("the view of a base is of a later day");
 
@@ -209,6 +209,16 @@ impl Codec for Views {
 
     fn name(&self) -> &'static str {
         "view"
+    }
+
+    fn kind(&self, payload: &[u8]) -> &'static str {
+        match Conversion::read(&mut Cursor(payload)) {
+            Ok((_, true)) => "low rank",
+            Ok((conversion, false)) if conversion.multiplies() => "decay",
+            Ok((Conversion { to: Format::I8, .. }, false)) => "int8",
+            Ok((Conversion { from, to, .. }, false)) if from != to => "cast",
+            _ => self.name(),
+        }
     }
 
     fn base_len(&self, payload: &[u8], len: usize) -> Result<usize, CodecError> {

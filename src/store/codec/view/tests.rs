@@ -459,3 +459,23 @@ proptest! {
         let _ = decoded(&payload, &tables, &base, Format::Bf16, raw.len());
     }
 }
+
+#[test]
+fn reports_say_what_kind_of_view_it_is() {
+    let kind = |from, to, factor, low_rank| {
+        let mut payload = Vec::new();
+        Conversion { from, to, factor }.write(low_rank, &mut payload);
+        Views.kind(&payload)
+    };
+    let (f32s, bf16, i8s) = (Format::F32, Format::Bf16, Format::I8);
+    assert_eq!(kind(f32s, bf16, 1.0, false), "cast");
+    assert_eq!(kind(bf16, f32s, 1.0, false), "cast");
+    assert_eq!(kind(f32s, i8s, 900.0, false), "int8");
+    assert_eq!(kind(f32s, f32s, 0.99, false), "decay");
+    assert_eq!(kind(f32s, bf16, 0.99, false), "decay");
+    assert_eq!(kind(f32s, bf16, 0.99, true), "low rank");
+    assert_eq!(kind(f32s, f32s, 1.0, true), "low rank");
+    // None that an encoder makes, and what cannot be read.
+    assert_eq!(kind(f32s, f32s, 1.0, false), "view");
+    assert_eq!(Views.kind(&[]), "view");
+}
