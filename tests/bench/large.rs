@@ -6,7 +6,10 @@ use crate::peers;
 use crate::shell::Shell;
 use crate::steps;
 
-pub(crate) fn run(shell: &Shell, mib: usize) {
+/// No more rounds than this.
+const ROUNDS: usize = 3;
+
+pub(crate) fn run(shell: &Shell, mib: usize, rounds: usize) {
     println!("## large, {mib} MiB\n");
     let folders = ["before", "after"].map(|name| shell.fresh(name));
     make::write(mib, &folders);
@@ -14,7 +17,9 @@ pub(crate) fn run(shell: &Shell, mib: usize) {
         .into_iter()
         .filter(|peer| peer.large)
         .collect();
-    steps::compare(shell, &peers, &folders[0], &folders[1], 1);
+    // Each takes minutes.
+    let rounds = rounds.min(ROUNDS);
+    steps::compare(shell, &peers, &folders[0], &folders[1], rounds);
     for folder in folders {
         let _ = std::fs::remove_dir_all(folder);
     }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         match part.as_str() {
             "everyday" => everyday::run(&shell, options.rounds),
             "family" => family::run(&shell),
-            "large" => large::run(&shell, options.mib),
+            "large" => large::run(&shell, options.mib, options.rounds),
             "objects" => objects::run(&shell, options.rounds),
             _ => println!("{part} is no part; {USAGE}"),
         }

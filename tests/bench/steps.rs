@@ -15,12 +15,14 @@ struct Measured {
     sizes: [u64; 2],
 }
 
-/// Measures and prints. The tools take turns, so that a machine that gets slower does so for all of them.
+/// Measures and prints. The tools take turns, so that a machine that gets slower does so for all of them, and each
+/// round begins with another one: the first to write gigabytes may meet memory that is not there yet.
 pub(crate) fn compare(shell: &Shell, peers: &[&Peer], before: &Path, after: &Path, rounds: usize) {
     let mut measured: Vec<Measured> = peers.iter().map(|_| Measured::default()).collect();
-    for _ in 0..rounds {
-        for (peer, measured) in peers.iter().zip(&mut measured) {
-            measure(shell, peer, before, after, measured);
+    for round in 0..rounds {
+        for turn in 0..peers.len() {
+            let at = (turn + round) % peers.len();
+            measure(shell, peers[at], before, after, &mut measured[at]);
         }
     }
     let head = [
