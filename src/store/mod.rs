@@ -57,7 +57,7 @@ use crate::base::{Fs, ObjectId, Progress, ReadAt};
 pub use codec::{CodecError, Format};
 pub use copy::{CopyOut, Failed};
 pub use error::{Flaw, Result, StoreError};
-pub use gc::{Alone, Amount, Collected, Collection, Fate, PackFate, Plan, Trash};
+pub use gc::{Alone, Amount, Collected, Collection, Fate, Leftovers, PackFate, Plan, Trash};
 pub use gc::{Done, Heights, Order, Repacked, Wanted};
 pub use hash::{Span, hash_all};
 pub use hold::Hold;

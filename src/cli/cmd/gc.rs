@@ -12,7 +12,9 @@ use crate::ops::gc::{self, Options};
 /// After `git reset --hard` a version stays for as long as git's reflog names it, as it does for git itself.
 ///
 /// With `--repack`, packs are also written anew: many small ones become few, tensors are written as differences to
-/// better bases, and the versions that branches and tags name are quick to read. The old packs go into the trash.
+/// better bases, and the versions that branches and tags name are quick to read. What no version has any more and
+/// stays only because others are written with it goes too, where they take less without. The old packs go into the
+/// trash.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

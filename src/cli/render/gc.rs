@@ -3,7 +3,7 @@
 use super::{Cell, Table, number};
 use crate::base::text::{count, more, size};
 use crate::cli::ui::{Line, Style, Ui};
-use crate::ops::gc::{Amount, Fate, Lost, PackFate, Report};
+use crate::ops::gc::{Amount, Fate, Leftovers, Lost, PackFate, Report};
 
 /// So many lost versions are shown.
 const SHOWN: usize = 20;
@@ -26,6 +26,20 @@ pub(crate) fn report(ui: &Ui, report: &Report) {
         count(report.sidecars, "sidecar"),
         count_long(report.commits, "commit"),
     ));
+    if report.leftovers.objects > 0 {
+        let Leftovers { objects, bytes } = report.leftovers;
+        ui.print(format!(
+            "{} ({}) of them {} in no version, and others are written with {}{}",
+            number::count(objects),
+            size(bytes),
+            if objects == 1 { "is" } else { "are" },
+            if objects == 1 { "it" } else { "them" },
+            match report.repack {
+                None => "; `mvc gc --repack` does without where that takes less",
+                Some(_) => "",
+            }
+        ));
+    }
     if report.trash.packs > 0 {
         ui.print(format!(
             "the trash holds {}; `mvc gc --restore-trash` brings it back, and `mvc gc --prune` removes what has lain \

@@ -35,7 +35,7 @@ pub(super) fn repack(ui: &Ui, repack: &Repacked) {
 
 fn wrote(ui: &Ui, repack: &Repacked, done: &Done) {
     ui.print(format!(
-        "repacked {} of {} into {}: {} before, {} now; {} written with better bases",
+        "repacked {} of {} into {}: {} before, {} now; {} coded anew",
         count_long(repack.objects, "object"),
         count_long(repack.packs, "pack"),
         count_long(done.packs, "pack"),
@@ -46,6 +46,16 @@ fn wrote(ui: &Ui, repack: &Repacked, done: &Done) {
             many => format!("{} were", number::count(many)),
         },
     ));
+    if done.let_go > 0 {
+        ui.print(format!(
+            "  {} of no version went, since nothing is written with {} any more",
+            count_long(done.let_go, "object"),
+            if done.let_go == 1 { "it" } else { "them" }
+        ));
+    }
+    if done.stored > repack.stored {
+        ui.print("  the more bytes are the price of shorter chains");
+    }
     let named = Some(&done.shallow);
     chains(ui, "of named versions", &repack.shallow, named);
     chains(ui, "of all", &repack.heights, Some(&done.heights));

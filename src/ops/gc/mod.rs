@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::error::Result;
 use super::workspace::Workspace;
 use crate::base::{ObjectId, Progress};
-pub use crate::store::{Amount, Fate, PackFate, Trash};
+pub use crate::store::{Amount, Fate, Leftovers, PackFate, Trash};
 use crate::store::{Collected, Collection, Order, Plan};
 pub use crate::store::{Done, Heights, Repacked};
 
@@ -63,6 +63,8 @@ pub struct Report {
     pub needed: u64,
     /// Their bytes, raw.
     pub raw: u64,
+    /// Which of them no version has: they stay because others are written with them.
+    pub leftovers: Leftovers,
     /// Objects that are needed and not there.
     pub missing: usize,
     /// How many of those lie in the trash, from which `prune` brings them back.
@@ -128,6 +130,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
             report.back = done.back;
             report.litter = done.litter;
             (plan.needed, plan.raw) = (done.plan.needed, done.plan.raw);
+            plan.leftovers = done.plan.leftovers;
             plan.missing = done.plan.missing;
             plan.damaged.extend(done.plan.damaged);
             plan
@@ -138,6 +141,7 @@ pub fn run(ws: &Workspace, options: &Options, progress: &dyn Progress) -> Result
     report.forgotten = needed.forgotten();
     report.needed = plan.needed;
     report.raw = plan.raw;
+    report.leftovers = plan.leftovers;
     report.missing = plan.missing.len();
     report.in_trash = ws.store().in_trash(&plan.missing)?;
     report.damaged = plan.damaged;

@@ -79,6 +79,15 @@ pub struct PackFate {
     pub age: u64,
 }
 
+/// Objects of no version that others are written with. A repack does without them where that takes less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Leftovers {
+    /// How many.
+    pub objects: u64,
+    /// Bytes of their chunks and records.
+    pub bytes: u64,
+}
+
 /// What gc would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -88,6 +97,8 @@ pub struct Plan {
     pub needed: u64,
     /// Their bytes, raw.
     pub raw: u64,
+    /// Which of them are needed only because others are written with them.
+    pub leftovers: Leftovers,
     /// Objects that are needed and in no pack.
     pub missing: Vec<ObjectId>,
     /// Objects that are needed and of which no copy can be read; what holds them stays.

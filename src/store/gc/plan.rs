@@ -10,8 +10,8 @@ use crate::store::error::Result;
 use crate::store::pack::Entry;
 
 use super::prove::Prover;
-use super::survey::{Copied, Kept, Listed, Survey};
-use super::{Fate, PackFate, Plan};
+use super::survey::{Copied, Kept, Listed, Replaced, Survey};
+use super::{Fate, Leftovers, PackFate, Plan};
 
 /// From which share of bytes that nobody needs on, in percent, a pack is written anew without them.
 const WORTH: u64 = 30;
@@ -36,11 +36,13 @@ impl Rules<'_> {
         listed.age < self.grace && !self.mend.contains(name) && !self.retired.contains(name)
     }
 
-    /// True where so little of a pack is kept that it is worth to write that anew, or where it is damaged.
+    /// True where so little of a pack is kept that it is worth to write that anew, or where it is to go in any case.
     fn is_worth(&self, listed: &Listed, kept: u64) -> bool {
         let stored = listed.stored;
         let dead = u128::from(stored.saturating_sub(kept));
-        self.mend.contains(&listed.pack.name)
+        let name = &listed.pack.name;
+        self.mend.contains(name)
+            || self.retired.contains(name)
             || dead * 100 >= u128::from(stored) * u128::from(WORTH)
     }
 
@@ -82,10 +84,41 @@ pub(super) fn plan(
     prover: &mut Prover,
     progress: &dyn Progress,
 ) -> Result<Planned> {
+    let mut retired = rules.retired.clone();
+    loop {
+        let mut replaced = Replaced {
+            retired: &retired,
+            prover,
+        };
+        let (planned, stay) = attempt(shared, survey, needed, rules, &mut replaced, progress)?;
+        if retired.is_disjoint(&stay) {
+            return Ok(planned);
+        }
+        // What lies in these is to be read from them too.
+        retired.retain(|pack| !stay.contains(pack));
+    }
+}
+
+/// A plan, and the packs that stay by it.
+fn attempt(
+    shared: &Arc<Shared>,
+    survey: &Survey,
+    needed: &HashSet<ObjectId>,
+    rules: &Rules<'_>,
+    replaced: &mut Replaced<'_>,
+    progress: &dyn Progress,
+) -> Result<(Planned, HashSet<ObjectId>)> {
     let mut kept = Kept::default();
-    survey.keep(shared, needed.iter().copied(), &mut kept, progress)?;
+    survey.keep(
+        shared,
+        needed.iter().copied(),
+        &mut kept,
+        replaced,
+        progress,
+    )?;
     let needs: HashSet<ObjectId> = kept.objects.keys().copied().collect();
     let (raw, missing) = (kept.raw, std::mem::take(&mut kept.missing));
+    let leftovers = leftovers(&kept, needed);
     let mut used = vec![0u64; survey.packs.len()];
     for copied in kept.objects.values().flatten() {
         used[copied.pack] = used[copied.pack].saturating_add(copied.stored);
@@ -101,7 +134,7 @@ pub(super) fn plan(
         for at in new.drain(..) {
             standings[at].stays = true;
             let all = survey.packs[at].entries.iter().map(|entry| entry.id);
-            survey.keep(shared, all, &mut kept, progress)?;
+            survey.keep(shared, all, &mut kept, replaced, progress)?;
         }
         let damaged = settle(
             shared,
@@ -109,7 +142,7 @@ pub(super) fn plan(
             &kept,
             rules,
             &mut standings,
-            prover,
+            replaced.prover,
             progress,
         )?;
         for (at, standing) in standings.iter().enumerate() {
@@ -125,6 +158,7 @@ pub(super) fn plan(
     damaged.retain(|id| needs.contains(id));
     let mut survivors = Vec::new();
     let mut packs = Vec::new();
+    let mut stay = HashSet::new();
     for (at, standing) in standings.into_iter().enumerate() {
         let listed = &survey.packs[at];
         let fate = match rules.fate(&standing, listed) {
@@ -146,20 +180,36 @@ pub(super) fn plan(
             },
             age: listed.age.as_secs(),
         });
-        if fate == Fate::Rewritten {
-            survivors.push((at, standing.survivors));
+        match fate {
+            Fate::Rewritten => survivors.push((at, standing.survivors)),
+            Fate::Stays | Fate::Young => _ = stay.insert(listed.pack.name),
+            Fate::Goes | Fate::Repacked => {}
         }
     }
-    Ok(Planned {
+    let planned = Planned {
         plan: Plan {
             packs,
             needed: needs.len() as u64,
             raw,
+            leftovers,
             missing: missing.into_iter().collect(),
             damaged: damaged.into_iter().collect(),
         },
         survivors,
-    })
+    };
+    Ok((planned, stay))
+}
+
+/// What is kept and was not asked for.
+fn leftovers(kept: &Kept, needed: &HashSet<ObjectId>) -> Leftovers {
+    let mut leftovers = Leftovers::default();
+    let left = kept.objects.iter().filter(|(id, _)| !needed.contains(id));
+    for (_, copies) in left {
+        leftovers.objects += 1;
+        let stored = copies.iter().map(|copied| copied.stored);
+        leftovers.bytes += stored.min().unwrap_or(0);
+    }
+    leftovers
 }
 
 /// Gives each kept object the one pack that keeps it: one that stays anyway, or else one that need not be written anew,

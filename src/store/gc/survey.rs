@@ -10,6 +10,8 @@ use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack};
 use crate::store::record::Record;
 
+use super::prove::Prover;
+
 /// A pack and all that it lists.
 pub(super) struct Listed {
     pub(super) pack: Arc<Pack>,
@@ -95,12 +97,13 @@ impl Survey {
     }
 
     /// Adds these objects to what is kept, and every base and part of any copy of them, and so on. A copy may be
-    /// written with others than the next one is; all are kept.
+    /// written with others than the next one is; all are kept, but for those that were `replaced`.
     pub(super) fn keep(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         ids: impl IntoIterator<Item = ObjectId>,
         kept: &mut Kept,
+        replaced: &mut Replaced<'_>,
         progress: &dyn Progress,
     ) -> Result<()> {
         let mut waiting: Vec<ObjectId> = ids.into_iter().collect();
@@ -115,9 +118,13 @@ impl Survey {
                 kept.missing.insert(id);
                 continue;
             };
+            let is_replaced = replaced.has(self, shared, places, progress)?;
             let mut copies = Vec::with_capacity(places.len());
             let mut raw = 0;
             for (pack, entry) in places {
+                if is_replaced && replaced.is_retired(self, *pack) {
+                    continue;
+                }
                 let listed = &self.packs[*pack as usize];
                 let entry = listed.entries[*entry as usize];
                 let record = listed.pack.record(&shared.packs.handles, &entry).ok();
@@ -137,6 +144,48 @@ impl Survey {
             kept.objects.insert(id, copies);
         }
         Ok(())
+    }
+}
+
+/// What lies in packs of which a repack wrote what stays anew, and elsewhere too.
+///
+/// A copy of it in such a pack is none that has to stay, nor anything that only this copy is written with, where one
+/// in another pack was read to its end. That one's bases are kept in the same way: so each of them can be read without
+/// what is let go, and hence it can.
+pub(super) struct Replaced<'a> {
+    /// The packs.
+    pub(super) retired: &'a HashSet<ObjectId>,
+    pub(super) prover: &'a mut Prover,
+}
+
+impl Replaced<'_> {
+    fn is_retired(&self, survey: &Survey, pack: u32) -> bool {
+        let listed = &survey.packs[pack as usize];
+        self.retired.contains(&listed.pack.name)
+    }
+
+    /// True where some copy in another pack can be read.
+    fn has(
+        &mut self,
+        survey: &Survey,
+        shared: &Arc<Shared>,
+        places: &[Place],
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        let retired = |(pack, _): &Place| self.is_retired(survey, *pack);
+        let (gone, stay): (Vec<Place>, Vec<Place>) =
+            places.iter().partition(|place| retired(place));
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        for (pack, entry) in stay {
+            let listed = &survey.packs[pack as usize];
+            let entry = &listed.entries[entry as usize];
+            if self.prover.is_good(shared, &listed.pack, entry, progress)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -17,6 +17,7 @@ mod put;
 mod rearranged;
 mod repack;
 mod repack_copies;
+mod repack_leftovers;
 mod repack_work;
 
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use crate::store::pipeline::{HEIGHT, WORK};
 use crate::store::writer::Candidate;
 
 use super::Wanted;
+use super::leftover::Leftovers;
 use super::takes::{self, Takes};
 use super::web::{Copy, Node};
 
@@ -109,13 +110,15 @@ pub(super) struct Choice {
     pub(super) at_most: u64,
 }
 
-/// Finds what an object, of which this is the best copy, may be written with; `None` where there is nothing.
+/// Finds what an object, of which this is the best copy, may be written with; `None` where there is nothing, and no
+/// leftover that it is to do without.
 pub(super) fn choose(
     wanted: &Wanted,
     node: &Node,
     own: &Copy,
     places: &Places,
     price: Price,
+    leftovers: &Leftovers<'_>,
 ) -> Option<Choice> {
     // What is written with it gets no longer chain than any other object has.
     let most = wanted.height.min(HEIGHT.saturating_sub(node.up));
@@ -123,6 +126,13 @@ pub(super) fn choose(
     let bearable = if node.shared { node.work } else { WORK };
     let mut bases: Vec<Candidate> = Vec::new();
     let mut left: Vec<Candidate> = wanted.likely.iter().rev().copied().collect();
+    let below = leftovers.below(&own.needs);
+    for base in &below {
+        left.push(Candidate {
+            id: *base,
+            version: 0,
+        });
+    }
     let mut tried = Vec::new();
     while let Some(candidate) = left.pop() {
         if candidate.id == wanted.id || tried.contains(&candidate.id) {
@@ -135,24 +145,27 @@ pub(super) fn choose(
         };
         let one = |_: &ObjectId| Some(place.taken());
         let work = Takes::One.work(&[candidate.id], node.element, one);
-        if place.height < most && node.up + 1 + place.tall <= DEPTH && work <= bearable {
+        let there = !leftovers.has(&candidate.id);
+        if there && place.height < most && node.up + 1 + place.tall <= DEPTH && work <= bearable {
             bases.push(candidate);
         } else {
             // What it is written with itself stands for it.
             let version = candidate.version;
-            let needs = place.needs.iter().rev();
-            left.extend(needs.map(|id| Candidate { id: *id, version }));
+            let heirs = leftovers.heirs(&candidate.id).iter().rev();
+            let stand = place.needs.iter().rev().chain(heirs);
+            left.extend(stand.map(|id| Candidate { id: *id, version }));
         }
         if bases.len() == CANDIDATES || tried.len() == 4 * CANDIDATES {
             break;
         }
     }
-    if bases.is_empty() {
+    if bases.is_empty() && below.is_empty() {
         return None;
     }
+    let room = leftovers.room(&below, own.stored);
     let at_most = match wanted.shallow && height(own, places) > most {
-        true => own.stored + price.of(node.len),
-        false => own.stored.saturating_sub(1),
+        true => own.stored + price.of(node.len).max(room),
+        false => own.stored.saturating_add(room).saturating_sub(1),
     };
     Some(Choice { bases, at_most })
 }

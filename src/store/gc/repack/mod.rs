@@ -26,6 +26,7 @@
 
 mod choose;
 mod due;
+mod leftover;
 mod takes;
 mod web;
 mod write;
@@ -39,7 +40,7 @@ use crate::store::layout;
 use crate::store::pack::Durable;
 use crate::store::writer::{Candidate, Numbers};
 
-use super::survey::{Kept, Survey};
+use super::survey::{Kept, Replaced, Survey};
 use super::{Alone, Collection, Fate, Plan, Work};
 use web::{Node, Web};
 
@@ -98,6 +99,8 @@ pub struct Done {
     pub recoded: u64,
     /// Bytes of the chunks and records of all.
     pub stored: u64,
+    /// Objects of no version that nothing is written with any more, and that go.
+    pub let_go: u64,
     /// As [`Repacked::heights`].
     pub heights: Heights,
     /// As [`Repacked::shallow`].
@@ -139,6 +142,8 @@ struct View {
     web: Web,
     /// The packs that are due, by their places in the survey.
     due: HashSet<usize>,
+    /// What is kept only because others are written with it.
+    idle: HashSet<ObjectId>,
 }
 
 impl Collection {
@@ -181,6 +186,7 @@ impl Collection {
             packs: repacking.ready.len() as u64,
             recoded: written.recoded,
             stored: written.stored,
+            let_go: written.let_go,
             heights,
             shallow,
         });
@@ -196,8 +202,14 @@ impl Collection {
         let shared = self.work.shared.clone();
         let survey = self.work.survey()?;
         let mut kept = Kept::default();
-        survey.keep(&shared, needed.iter().copied(), &mut kept, progress)?;
-        let due = due::due(&shared, &survey, &kept)?;
+        let mut replaced = Replaced {
+            retired: &HashSet::new(),
+            prover: &mut self.work.prover,
+        };
+        let ids = needed.iter().copied();
+        survey.keep(&shared, ids, &mut kept, &mut replaced, progress)?;
+        let web = Web::of(&shared, &survey, progress)?;
+        let due = due::due(&shared, &survey, &kept, &web, needed)?;
         let repacking = &mut self.work.repacking;
         for at in &due {
             let listed = &survey.packs[*at];
@@ -207,9 +219,11 @@ impl Collection {
                 repacking.held.extend(all);
             }
         }
-        survey.keep(&shared, repacking.held.iter().copied(), &mut kept, progress)?;
-        let web = Web::of(&shared, &survey, progress)?;
+        let held = repacking.held.iter().copied();
+        survey.keep(&shared, held, &mut kept, &mut replaced, progress)?;
+        let kept_for = |id: &&ObjectId| !needed.contains(id) && !repacking.held.contains(id);
         let view = View {
+            idle: kept.objects.keys().filter(kept_for).copied().collect(),
             survey,
             kept,
             web,

@@ -1,6 +1,6 @@
 //! Objects into new packs, in the order in which they are decided.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::base::id::CHUNK;
@@ -20,6 +20,7 @@ use crate::store::writer::{Known, Numbers, Output, PutItem};
 use crate::store::{Element, Shared};
 
 use super::choose::{Choice, Place, Places, Price, choose, height};
+use super::leftover::Leftovers;
 use super::web::{Copy, Node};
 use super::{Order, View, Wanted};
 
@@ -38,6 +39,8 @@ pub(super) struct Written {
     pub(super) recoded: u64,
     /// Bytes of chunks and records.
     pub(super) stored: u64,
+    /// Objects of no version that nothing is written with any more, and that were not written.
+    pub(super) let_go: u64,
 }
 
 /// Writes all objects that are due.
@@ -85,12 +88,14 @@ pub(super) fn write(
         prover,
         progress,
         price,
+        left: Leftovers::of(view, &view.idle),
         written: Written {
             packs: Vec::new(),
             places: Places::new(),
             bases: HashMap::new(),
             recoded: 0,
             stored: 0,
+            let_go: 0,
         },
     };
     let waves = all.chunk_by(|(one, ..), (other, ..)| one == other);
@@ -104,10 +109,15 @@ pub(super) fn write(
     done?;
     let Writing {
         output,
+        left,
         mut written,
         ..
     } = writing;
     written.packs = output.end()?;
+    for id in left.ids() {
+        written.places.remove(id);
+        written.let_go += 1;
+    }
     Ok(written)
 }
 
@@ -129,6 +139,8 @@ fn few<T>(objects: &[T], len: impl Fn(&T) -> u64) -> Vec<&[T]> {
 struct Writing<'a> {
     shared: &'a Arc<Shared>,
     view: &'a View,
+    /// What is written only if something cannot do without it.
+    left: Leftovers<'a>,
     known: Known,
     output: Output,
     prover: &'a mut Prover,
@@ -145,31 +157,58 @@ struct Tried<'a> {
     wanted: &'a Wanted,
     object: Object,
     choice: Choice,
+    /// The leftovers that it does without if it is written anew.
+    below: Vec<ObjectId>,
 }
 
 impl<'a> Writing<'a> {
     /// Decides objects of which none needs another: each is written with what was decided before.
     fn wave(
         &mut self,
-        wave: Vec<(ObjectId, &'a Node)>,
+        mut wave: Vec<(ObjectId, &'a Node)>,
         wanted: &HashMap<ObjectId, (usize, &'a Wanted)>,
     ) -> Result<()> {
-        let mut tried = Vec::new();
-        let mut copied = Vec::new();
+        while !wave.is_empty() {
+            wave = self.some(wave, wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Decides objects of a wave; returns those of them that may be written with one of these.
+    fn some(
+        &mut self,
+        wave: Vec<(ObjectId, &'a Node)>,
+        wanted: &HashMap<ObjectId, (usize, &'a Wanted)>,
+    ) -> Result<Vec<(ObjectId, &'a Node)>> {
+        let (mut tried, mut copied, mut later) = (Vec::new(), Vec::new(), Vec::new());
+        let mut claimed: HashSet<ObjectId> = HashSet::new();
         for (id, node) in wave {
             if !self.view.is_due(&id) {
-                self.stays(id, node);
+                self.stays(id, node)?;
                 continue;
             }
             let own = self.best(&id, node)?;
-            let places = &self.written.places;
+            if self.left.has(&id) {
+                self.left.put_off(&id, own);
+                self.place(id, node, height(own, &self.written.places), &own.needs);
+                self.progress.advance(node.len);
+                continue;
+            }
+            let below = self.left.below(&own.needs);
+            if below.iter().any(|base| claimed.contains(base)) {
+                later.push((id, node));
+                continue;
+            }
             let tensor = matches!(node.element, Element::Number { .. }) && !node.parted;
             let wanted = wanted.get(&id).filter(|_| tensor && node.len > 0);
+            let (places, left) = (&self.written.places, &self.left);
             let choice = wanted.and_then(|(_, wanted)| {
-                Some((*wanted, choose(wanted, node, own, places, self.price)?))
+                let choice = choose(wanted, node, own, places, self.price, left)?;
+                Some((*wanted, choice))
             });
             match choice {
                 Some((wanted, choice)) => {
+                    claimed.extend(&below);
                     let object = Object::open(self.shared, &id, &mut Tools::default())?;
                     tried.push(Tried {
                         id,
@@ -178,6 +217,7 @@ impl<'a> Writing<'a> {
                         wanted,
                         object,
                         choice,
+                        below,
                     });
                 }
                 None => copied.push((id, node, own)),
@@ -186,7 +226,8 @@ impl<'a> Writing<'a> {
         copied.extend(self.code(&tried)?);
         copied
             .into_iter()
-            .try_for_each(|(id, node, own)| self.copy(id, node, own))
+            .try_for_each(|(id, node, own)| self.copy(id, node, own))?;
+        Ok(later)
     }
 
     /// Codes objects anew. Returns those that are better as they are.
@@ -241,31 +282,59 @@ impl<'a> Writing<'a> {
             self.written.bases.insert(one.id, put.bases);
             self.written.recoded += 1;
             self.written.stored += put.written;
+            let more = put.written.saturating_sub(one.own.stored);
+            let without = !one.below.is_empty();
+            self.left.decided(&one.id, without.then_some(more));
         }
         Ok(same)
     }
 
-    /// Copies an object as it is.
+    /// Copies an object as it is, after all that it needs.
     fn copy(&mut self, id: ObjectId, node: &Node, own: &Copy) -> Result<()> {
+        self.keep_below(&own.needs)?;
+        self.append(own)?;
+        self.left.decided(&id, None);
+        self.place(id, node, height(own, &self.written.places), &own.needs);
+        self.progress.advance(node.len);
+        Ok(())
+    }
+
+    fn append(&mut self, own: &Copy) -> Result<()> {
         if self.progress.cancelled() {
             return Err(StoreError::Cancelled);
         }
         let pack = &self.view.survey.packs[own.pack].pack;
         append(self.shared, pack, &own.entry, self.output.for_object()?)?;
         self.written.stored += own.stored;
-        self.place(id, node, height(own, &self.written.places), &own.needs);
-        self.progress.advance(node.len);
         Ok(())
     }
 
-    /// Counts an object that stays where it is.
-    fn stays(&mut self, id: ObjectId, node: &Node) {
+    /// Writes the leftovers that a copy with these needs cannot do without.
+    fn keep_below(&mut self, needs: &[ObjectId]) -> Result<()> {
+        for id in self.left.below(needs) {
+            if let Some(own) = self.left.take(&id) {
+                self.append(own)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an object that stays where it is, with all that any copy of it needs.
+    fn stays(&mut self, id: ObjectId, node: &Node) -> Result<()> {
         let stay = node.copies.iter();
         let stay = stay.filter(|copy| !self.view.due.contains(&copy.pack));
-        let deepest = stay.max_by_key(|copy| height(copy, &self.written.places));
+        let stay: Vec<&Copy> = stay.collect();
+        for copy in &stay {
+            self.keep_below(&copy.needs)?;
+        }
+        self.left.decided(&id, None);
+        let deepest = stay
+            .into_iter()
+            .max_by_key(|copy| height(copy, &self.written.places));
         if let Some(copy) = deepest {
             self.place(id, node, height(copy, &self.written.places), &copy.needs);
         }
+        Ok(())
     }
 
     fn place(&mut self, id: ObjectId, node: &Node, height: u8, needs: &[ObjectId]) {
