@@ -3,29 +3,22 @@
 use super::delta::{Meanings, Slots, TOKENS, rans};
 use super::view::{RANKS, Ranks};
 
-/// Numbers of 16 bits for all states of the token stream, four in a word.
-pub(super) type Quads = [u64; rans::LANES / 4];
-
 /// Two numbers, whose products with two others are added in one instruction.
 pub(super) type Pair = [i16; 2];
 
-/// What is done with the tokens of each step; no closure, since that is not compiled for the machine.
-pub(super) trait Each {
-    /// Gets the index of a step and its tokens. `inline(always)`.
-    fn step(&mut self, index: usize, tokens: &[u8; rans::LANES]);
-}
-
-/// Nothing.
-impl Each for () {
-    #[inline(always)]
-    fn step(&mut self, _: usize, _: &[u8; rans::LANES]) {}
+/// What as many tokens as there are states stand for, as numbers of 16 bits, four in a word.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Quads {
+    /// The places of their raw bits.
+    pub(super) places: [u64; rans::LANES / 4],
+    /// Their smallest differences.
+    pub(super) least: [u64; rans::LANES / 4],
 }
 
 /// Instructions that a machine has.
 pub(super) trait Machine: Copy {
     /// Decodes one token of every state again and again, until `rows` or the words for a whole step run out. Says
-    /// how many steps that were, and how many words they took. After each step, `each` is called with its index and
-    /// tokens: what it does costs hardly anything, since a step waits for itself most of the time.
+    /// how many steps that were, and how many words they took.
     fn steps(
         self,
         states: &mut [u32; rans::LANES],
@@ -33,11 +26,10 @@ pub(super) trait Machine: Copy {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; rans::LANES]],
-        each: &mut impl Each,
     ) -> (usize, usize);
 
-    /// The places of the raw bits of these tokens, and their smallest differences.
-    fn look_up(self, tokens: &[u8; rans::LANES], meanings: &Meanings) -> (Quads, Quads);
+    /// Sets `quads` to what four tokens each stand for, in order.
+    fn look_up(self, tokens: &[[u8; rans::LANES]], meanings: &Meanings, quads: &mut [Quads]);
 
     /// Sets each sum to what the products of its column with `row` add up to. For each pair of `row`, `matrix` has
     /// a pair for each of `columns` columns; the first sum is that of column `first`.
@@ -52,6 +44,9 @@ pub(super) trait Machine: Copy {
 
     /// Adds to the sums of the first `ranks` ranks the products of `steps` with their columns.
     fn project(self, steps: &[f32], columns: &[Ranks], ranks: usize, sums: &mut Ranks);
+
+    /// Asks for bytes to be brought near, since they will be needed soon.
+    fn prefetch(self, bytes: &[u8]);
 
     /// True if [`Machine::deposit`] and [`Machine::extract`] are one fast instruction each.
     fn deposits(self) -> bool;
@@ -76,7 +71,6 @@ impl Machine for Plain {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; rans::LANES]],
-        each: &mut impl Each,
     ) -> (usize, usize) {
         let (mut own, mut done, mut taken) = (*states, 0, 0);
         for (rows, tokens) in rows.iter().zip(tokens) {
@@ -84,7 +78,6 @@ impl Machine for Plain {
                 break;
             };
             taken += rans::step(&mut own, rows, slots, words, tokens);
-            each.step(done, tokens);
             done += 1;
         }
         *states = own;
@@ -92,18 +85,20 @@ impl Machine for Plain {
     }
 
     #[inline(always)]
-    fn look_up(self, tokens: &[u8; rans::LANES], meanings: &Meanings) -> (Quads, Quads) {
-        let (mut places, mut least) = ([0; rans::LANES / 4], [0; rans::LANES / 4]);
-        let quads = tokens.as_chunks::<4>().0.iter();
-        for ((tokens, places), least) in quads.zip(&mut places).zip(&mut least) {
-            for (at, token) in tokens.iter().enumerate() {
-                let token = usize::from(*token) % TOKENS;
-                let (low, high) = (meanings.low[token], meanings.high[token]);
-                *places |= ((1 << meanings.bits[token]) - 1) << (16 * at);
-                *least |= u64::from(u16::from_le_bytes([low, high])) << (16 * at);
+    fn look_up(self, tokens: &[[u8; rans::LANES]], meanings: &Meanings, quads: &mut [Quads]) {
+        for (tokens, quads) in tokens.iter().zip(quads) {
+            *quads = Quads::default();
+            let fours = tokens.as_chunks::<4>().0.iter();
+            let Quads { places, least } = quads;
+            for ((tokens, places), least) in fours.zip(places).zip(least) {
+                for (at, token) in tokens.iter().enumerate() {
+                    let token = usize::from(*token) % TOKENS;
+                    let (low, high) = (meanings.low[token], meanings.high[token]);
+                    *places |= ((1 << meanings.bits[token]) - 1) << (16 * at);
+                    *least |= u64::from(u16::from_le_bytes([low, high])) << (16 * at);
+                }
             }
         }
-        (places, least)
     }
 
     #[inline(always)]
@@ -136,6 +131,9 @@ impl Machine for Plain {
             }
         }
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: &[u8]) {}
 
     #[inline(always)]
     fn deposits(self) -> bool {

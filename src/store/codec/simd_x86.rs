@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::delta::rans::LANES;
 use super::delta::{Meanings, Slots, TOKENS, Table};
-use super::machine::{Each, Machine, Pair, Plain, Quads, Work};
+use super::machine::{Machine, Pair, Plain, Quads, Work};
 use super::view::Ranks;
 
 /// Proof that this machine has AVX2 and the bit instructions that came with it.
@@ -38,6 +38,9 @@ impl Avx2 {
     }
 }
 
+/// The bytes that a cache moves at once.
+const LINE: usize = 64;
+
 /// False on processors that take deposits and extractions apart bit by bit: AMD's before Zen 3.
 fn deposits() -> bool {
     let vendor = __cpuid(0);
@@ -62,16 +65,22 @@ impl Machine for Avx2 {
         slots: &Slots,
         words: &[u8],
         tokens: &mut [[u8; LANES]],
-        each: &mut impl Each,
     ) -> (usize, usize) {
         // SAFETY: `self` exists, so the features were detected.
-        unsafe { steps(states, rows, slots, words, tokens, each) }
+        unsafe { steps(states, rows, slots, words, tokens) }
     }
 
     #[inline(always)]
-    fn look_up(self, tokens: &[u8; LANES], meanings: &Meanings) -> (Quads, Quads) {
+    fn look_up(self, tokens: &[[u8; LANES]], meanings: &Meanings, quads: &mut [Quads]) {
         // SAFETY: `self` exists, so the features were detected.
-        unsafe { look_up_meanings(tokens, meanings) }
+        unsafe {
+            match meanings.len {
+                0..=32 => look_up_meanings::<2>(tokens, meanings, quads),
+                33..=48 => look_up_meanings::<3>(tokens, meanings, quads),
+                49..=80 => look_up_meanings::<5>(tokens, meanings, quads),
+                _ => look_up_meanings::<{ TOKENS / 16 }>(tokens, meanings, quads),
+            }
+        }
     }
 
     #[inline(always)]
@@ -97,6 +106,14 @@ impl Machine for Avx2 {
                 17..=24 => project::<3>(steps, columns, sums),
                 _ => project::<4>(steps, columns, sums),
             }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8]) {
+        for line in bytes.chunks(LINE) {
+            // SAFETY: any processor that has AVX2 has it, and what it does with an address is nothing that shows.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
         }
     }
 
@@ -250,7 +267,6 @@ fn steps(
     slots: &Slots,
     words: &[u8],
     tokens: &mut [[u8; LANES]],
-    each: &mut impl Each,
 ) -> (usize, usize) {
     let mut own = [_mm256_setzero_si256(); QUARTERS];
     for (state, lanes) in own.iter_mut().zip(states.chunks_exact(8)) {
@@ -263,7 +279,6 @@ fn steps(
             break;
         };
         taken += step(&mut own, rows, slots, words, tokens);
-        each.step(done, tokens);
         done += 1;
     }
     for (state, lanes) in own.iter().zip(states.chunks_exact_mut(8)) {
@@ -366,32 +381,30 @@ const fn masks() -> [[u8; 16]; 2] {
     bytes
 }
 
+/// What tokens stand for, of which there are `PARTS` times 16.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn look_up_meanings(tokens: &[u8; LANES], meanings: &Meanings) -> (Quads, Quads) {
-    // SAFETY: 32 tokens of one byte.
-    let tokens = unsafe { _mm256_loadu_si256(tokens.as_ptr().cast()) };
-    match meanings.len {
-        0..=80 => look_up_parts::<5>(tokens, meanings),
-        _ => look_up_parts::<{ TOKENS / 16 }>(tokens, meanings),
+fn look_up_meanings<const PARTS: usize>(
+    tokens: &[[u8; LANES]],
+    meanings: &Meanings,
+    quads: &mut [Quads],
+) {
+    for (tokens, quads) in tokens.iter().zip(quads) {
+        // SAFETY: 32 tokens of one byte.
+        let tokens = unsafe { _mm256_loadu_si256(tokens.as_ptr().cast()) };
+        let [mut bits, mut low, mut high] = [_mm256_setzero_si256(); 3];
+        for part in 0..PARTS {
+            // The tokens of this part become indices into it; all others get the topmost bit, which makes zeros.
+            let within = _mm256_xor_si256(tokens, _mm256_set1_epi8(16 * part as i8));
+            let index = _mm256_adds_epu8(within, _mm256_set1_epi8(0x70));
+            bits = _mm256_or_si256(bits, of_sixteen(&meanings.bits.as_chunks().0[part], index));
+            low = _mm256_or_si256(low, of_sixteen(&meanings.low.as_chunks().0[part], index));
+            high = _mm256_or_si256(high, of_sixteen(&meanings.high.as_chunks().0[part], index));
+        }
+        let masks = MASK.each_ref().map(|mask| of_sixteen(mask, bits));
+        join(masks, &mut quads.places);
+        join([low, high], &mut quads.least);
     }
-}
-
-/// The same, of the first `PARTS` times 16 tokens.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn look_up_parts<const PARTS: usize>(tokens: __m256i, meanings: &Meanings) -> (Quads, Quads) {
-    let [mut bits, mut low, mut high] = [_mm256_setzero_si256(); 3];
-    for part in 0..PARTS {
-        // The tokens of this part become indices into it; all others get the topmost bit, which makes zeros.
-        let within = _mm256_xor_si256(tokens, _mm256_set1_epi8(16 * part as i8));
-        let index = _mm256_adds_epu8(within, _mm256_set1_epi8(0x70));
-        bits = _mm256_or_si256(bits, of_sixteen(&meanings.bits.as_chunks().0[part], index));
-        low = _mm256_or_si256(low, of_sixteen(&meanings.low.as_chunks().0[part], index));
-        high = _mm256_or_si256(high, of_sixteen(&meanings.high.as_chunks().0[part], index));
-    }
-    let masks = quads(of_sixteen(&MASK[0], bits), of_sixteen(&MASK[1], bits));
-    (masks, quads(low, high))
 }
 
 /// The bytes at these indices.
@@ -403,15 +416,14 @@ fn of_sixteen(bytes: &[u8; 16], indices: __m256i) -> __m256i {
     _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), indices)
 }
 
-/// Numbers of 16 bits in order, by their bytes.
+/// Numbers of 16 bits in order, from their lower and upper bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn quads(low: __m256i, high: __m256i) -> Quads {
+fn join([low, high]: [__m256i; 2], quads: &mut [u64; LANES / 4]) {
     let (even, odd) = (
         _mm256_unpacklo_epi8(low, high),
         _mm256_unpackhi_epi8(low, high),
     );
-    let mut quads = [0; LANES / 4];
     let halves = [
         _mm256_permute2x128_si256::<0x20>(even, odd),
         _mm256_permute2x128_si256::<0x31>(even, odd),
@@ -420,5 +432,4 @@ fn quads(low: __m256i, high: __m256i) -> Quads {
         // SAFETY: 4 words of 8 bytes.
         unsafe { _mm256_storeu_si256(place.as_mut_ptr().cast(), half) };
     }
-    quads
 }

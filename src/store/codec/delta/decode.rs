@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::super::block;
 use super::super::frame::Decompressor;
-use super::super::machine::{self, Each, Machine, Work};
+use super::super::machine::{self, Machine, Quads, Work};
 use super::super::{CodecError, Decoder, Stored};
 use super::bits::{self, BitReader, NEAR};
 use super::context::Intervals;
@@ -105,7 +105,7 @@ impl Changes<'_> {
         side.clear();
         side.resize(block::length(cursor, MOST_TABLES)?, 0);
         block::block(cursor, frames, side)?;
-        let (intervals, zeros) = tables(&mut Cursor(side), &alphabet, slots)?;
+        let (intervals, occur) = tables(&mut Cursor(side), &alphabet, slots)?;
         let stream = block::piece(cursor)?;
         let mut tokens = TokenReader::new(stream, 1 << head.lanes)?;
         let mut bits = BitReader::new(block::piece(cursor)?);
@@ -114,7 +114,7 @@ impl Changes<'_> {
             changes: self,
             intervals: &intervals,
             alphabet: &alphabet,
-            zeros,
+            occur,
             slots,
             tokens: &mut tokens,
             bits: &mut bits,
@@ -126,12 +126,21 @@ impl Changes<'_> {
     }
 }
 
+/// Which tokens can occur.
+#[derive(Default)]
+struct Occur {
+    /// None but so many, the first ones.
+    len: usize,
+    /// Any token of zero.
+    zeros: bool,
+}
+
 /// All that the inner loops need.
 struct Blocks<'a, 'b, W> {
     changes: &'a Changes<'a>,
     intervals: &'a Intervals,
     alphabet: &'a Alphabet,
-    zeros: bool,
+    occur: Occur,
     slots: &'a Slots,
     tokens: &'a mut TokenReader<'b>,
     bits: &'a mut BitReader<'b>,
@@ -152,12 +161,14 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
             keys,
         } = *self.changes;
         let mut block = Block::<W>::default();
-        let few = Meanings::new(self.alphabet).filter(|_| W::WIDTH == 2);
+        let few = Meanings::new(self.alphabet, self.occur.len).filter(|_| W::WIDTH == 2);
         let meanings = few.as_ref().filter(|_| machine.deposits());
-        for groups in kept.chunks(BLOCK >> head.group) {
+        let zero = self.occur.zeros.then_some(self.alphabet.zero);
+        let mut blocks = kept.chunks(BLOCK >> head.group).peekable();
+        while let Some(groups) = blocks.next() {
             let len = groups.len() << head.group;
-            let base = base.unwrap_or(self.whole);
-            groups::gather(base, groups, head.group, &mut block.numbers[..len]);
+            let from = base.unwrap_or(self.whole);
+            groups::gather(from, groups, head.group, &mut block.numbers[..len]);
             let mut own = [0; BLOCK];
             match keys {
                 Some(keys) => groups::gather_keys(keys, groups, head.group, &mut own[..len]),
@@ -165,57 +176,52 @@ impl<W: Word> Work for Blocks<'_, '_, W> {
             }
             self.intervals.rows(&own[..len], &mut block.rows[..len]);
             let (rows, tokens) = (&block.rows[..len], &mut block.tokens[..len]);
-            match meanings {
-                Some(meanings) => {
-                    let mut deposits = Deposits {
-                        machine,
-                        meanings,
-                        bits: *self.bits,
-                        differences: block.differences.as_chunks_mut().0,
-                    };
-                    self.tokens
-                        .take(machine, rows, self.slots, tokens, &mut deposits)?;
-                    *self.bits = deposits.bits;
-                }
-                None => {
-                    self.tokens
-                        .take(machine, rows, self.slots, tokens, &mut ())?;
-                    block.differences(
-                        len,
-                        head.scheme.direct,
-                        self.alphabet,
-                        few.is_some(),
-                        self.bits,
-                    );
-                }
+            self.tokens.take(machine, rows, self.slots, tokens)?;
+            if let Some([next, ..]) = blocks.peek() {
+                // Only now: the slots leave nothing where it was.
+                let place = groups::place::<W>(*next, BLOCK, head.group);
+                machine.prefetch(from.get(place.clone()).unwrap_or_default());
+                machine.prefetch(self.whole.get(place).unwrap_or_default());
             }
-            block.restore(len, float, self.zeros.then_some(self.alphabet.zero));
+            match meanings {
+                Some(meanings) => block.deposits(machine, len, meanings, self.bits),
+                None => block.differences(
+                    len,
+                    head.scheme.direct,
+                    self.alphabet,
+                    few.is_some(),
+                    self.bits,
+                ),
+            }
+            block.restore(len, float, zero);
             groups::scatter(&block.numbers[..len], groups, head.group, self.whole);
         }
         Ok(())
     }
 }
 
-/// Reads intervals and tables, and fills the slots. Also says whether any token of zero can occur.
+/// Reads intervals and tables, and fills the slots. Also says which tokens can occur.
 fn tables(
     cursor: &mut Cursor<'_>,
     alphabet: &Alphabet,
     slots: &mut Slots,
-) -> Result<(Intervals, bool), CodecError> {
+) -> Result<(Intervals, Occur), CodecError> {
     let wrong = CodecError::Malformed("the intervals of a delta are malformed");
     let intervals = Intervals::read(cursor)?;
-    let mut zeros = false;
+    let mut occur = Occur::default();
     for row in slots
         .chunks_mut(Table::SUM as usize)
         .take(intervals.count())
     {
         let table = Table::read(cursor, alphabet.len)?;
         let zero = usize::from(alphabet.zero);
-        zeros |= table.0[zero..zero + ZEROS] != [0; ZEROS];
+        occur.zeros |= table.0[zero..zero + ZEROS] != [0; ZEROS];
+        let last = table.0.iter().rposition(|frequency| *frequency > 0);
+        occur.len = occur.len.max(last.map_or(0, |last| last + 1));
         table.fill(row);
     }
     match cursor.0.is_empty() {
-        true => Ok((intervals, zeros)),
+        true => Ok((intervals, occur)),
         false => Err(wrong),
     }
 }
@@ -227,6 +233,7 @@ struct Block<W> {
     differences: [W; BLOCK],
     rows: [u16; BLOCK],
     tokens: [u8; BLOCK],
+    quads: [Quads; BLOCK / LANES],
 }
 
 impl<W: Word> Default for Block<W> {
@@ -236,6 +243,7 @@ impl<W: Word> Default for Block<W> {
             differences: [W::default(); BLOCK],
             rows: [0; BLOCK],
             tokens: [0; BLOCK],
+            quads: [Quads::default(); BLOCK / LANES],
         }
     }
 }
@@ -274,6 +282,38 @@ impl<W: Word> Block<W> {
             (1, _) => add_bits::<W, 8>(tokens, alphabet, bits, differences),
             _ => add_many_bits(tokens, alphabet, bits, differences),
         }
+    }
+
+    /// The same for numbers of 16 bits, four of them side by side in a word.
+    #[inline(always)]
+    fn deposits<M: Machine>(
+        &mut self,
+        machine: M,
+        len: usize,
+        meanings: &Meanings,
+        bits: &mut BitReader<'_>,
+    ) {
+        let steps = len / LANES;
+        let (tokens, quads) = (self.tokens.as_chunks().0, &mut self.quads[..steps]);
+        machine.look_up(&tokens[..steps], meanings, quads);
+        // A copy, which no write through the slice can change.
+        let mut reader = *bits;
+        let differences = self.differences.as_chunks_mut::<LANES>().0;
+        for (quads, differences) in quads.iter().zip(differences) {
+            let mut room = [0; NEAR + 8];
+            let mut near = reader.near(&mut room);
+            let fours = quads.places.iter().zip(&quads.least);
+            for ((places, least), differences) in fours.zip(differences.as_chunks_mut::<4>().0) {
+                // Raw bits are below the lowest bit of what they are added to: nothing is carried.
+                let sums = least | machine.deposit(near.peek(), *places);
+                for (at, difference) in differences.iter_mut().enumerate() {
+                    *difference = W::from_u64(sums >> (16 * at) & 0xffff);
+                }
+                near.skip(places.count_ones());
+            }
+            reader.skip(near.taken());
+        }
+        *bits = reader;
     }
 
     /// Differences to new numbers, and zeros where `zero` or one of the tokens after it says so.
@@ -331,37 +371,6 @@ fn add_bits<W: Word, const AT_ONCE: usize>(
     *bits = reader;
 }
 
-/// The same for numbers of 16 bits, four of them side by side in a word.
-struct Deposits<'a, 'b, W, M> {
-    machine: M,
-    meanings: &'a Meanings,
-    /// A copy, which no write through the slice can change.
-    bits: BitReader<'b>,
-    differences: &'a mut [[W; LANES]],
-}
-
-impl<W: Word, M: Machine> Each for Deposits<'_, '_, W, M> {
-    #[inline(always)]
-    fn step(&mut self, index: usize, tokens: &[u8; LANES]) {
-        let (places, least) = self.machine.look_up(tokens, self.meanings);
-        let Some(differences) = self.differences.get_mut(index) else {
-            return;
-        };
-        let mut room = [0; NEAR + 8];
-        let mut near = self.bits.near(&mut room);
-        let quads = places.iter().zip(&least);
-        for ((places, least), differences) in quads.zip(differences.as_chunks_mut::<4>().0) {
-            // Raw bits are below the lowest bit of what they are added to: nothing is carried.
-            let sums = least | self.machine.deposit(near.peek(), *places);
-            for (at, difference) in differences.iter_mut().enumerate() {
-                *difference = W::from_u64(sums >> (16 * at) & 0xffff);
-            }
-            near.skip(places.count_ones());
-        }
-        self.bits.skip(near.taken());
-    }
-}
-
 /// The same where a token may have up to 63.
 fn add_many_bits<W: Word>(
     tokens: &[u8],
@@ -402,22 +411,12 @@ mod tests {
             let mut block = Block::<u16>::default();
             let len = self.tokens.len();
             block.tokens[..len].copy_from_slice(self.tokens);
-            let meanings = Meanings::new(self.alphabet);
+            let meanings = Meanings::new(self.alphabet, self.alphabet.len);
             let reader = &mut BitReader::new(self.bits);
             match meanings.filter(|_| machine.deposits() || self.deposits) {
-                Some(meanings) => {
-                    let mut deposits = Deposits {
-                        machine,
-                        meanings: &meanings,
-                        bits: *reader,
-                        differences: block.differences.as_chunks_mut().0,
-                    };
-                    for (index, tokens) in self.tokens.as_chunks().0.iter().enumerate() {
-                        deposits.step(index, tokens);
-                    }
-                }
+                Some(meanings) => block.deposits(machine, len, &meanings, reader),
                 None => {
-                    let few = Meanings::new(self.alphabet).is_some();
+                    let few = Meanings::new(self.alphabet, self.alphabet.len).is_some();
                     block.differences(len, 0, self.alphabet, few, reader);
                 }
             }
@@ -428,7 +427,18 @@ mod tests {
     #[test]
     fn raw_bits_are_added_in_the_same_way_by_all_means() {
         let bits: Vec<u8> = (0..400u32).map(|i| ((i * i * 7) >> 3) as u8).collect();
-        for (direct, lead) in [(0, 0), (1, 0), (1, 1), (2, 1), (4, 2), (5, 1), (6, 0)] {
+        // Their alphabets are looked up in two parts, three, five, and all.
+        let schemes = [
+            (0, 0),
+            (1, 0),
+            (1, 1),
+            (2, 1),
+            (4, 2),
+            (5, 1),
+            (6, 0),
+            (5, 2),
+        ];
+        for (direct, lead) in schemes {
             let scheme = Scheme {
                 direct,
                 lead,

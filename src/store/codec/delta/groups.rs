@@ -1,5 +1,7 @@
 //! Groups of neighbouring numbers: those that did not change are left out, the others are taken together.
 
+use std::ops::Range;
+
 use super::number::Word;
 
 /// The fewest numbers of a group, as a logarithm.
@@ -54,10 +56,33 @@ pub(super) fn keep<W: Word>(base: &[u8], groups: &[u32], log: u32, numbers: &mut
     }
 }
 
+/// Where `count` numbers from the beginning of a group on lie.
+pub(super) fn place<W: Word>(group: u32, count: usize, log: u32) -> Range<usize> {
+    let start = ((group as usize) << log) * W::WIDTH;
+    start..start + count * W::WIDTH
+}
+
+/// Where groups begin that follow each other without gaps.
+#[inline(always)]
+fn run(groups: &[u32]) -> Option<usize> {
+    let [first, .., last] = groups else {
+        return None;
+    };
+    let alike = last.wrapping_sub(*first) as usize == groups.len() - 1;
+    alike.then_some(*first as usize)
+}
+
 /// Copies groups of `numbers`, one after the other, to `block`; the last group is filled up with zeros.
 #[inline(always)]
 pub(super) fn gather<W: Word>(numbers: &[u8], groups: &[u32], log: u32, block: &mut [W]) {
     let numbers = W::split(numbers);
+    let run = run(groups).and_then(|first| numbers.get(first << log..)?.get(..block.len()));
+    if let Some(run) = run {
+        for (place, number) in block.iter_mut().zip(run) {
+            *place = W::from_bytes(*number);
+        }
+        return;
+    }
     for (group, places) in groups.iter().zip(block.chunks_mut(1 << log)) {
         let start = (*group as usize) << log;
         let numbers = numbers.get(start..).unwrap_or_default();
@@ -85,6 +110,13 @@ pub(super) fn gather_keys(keys: &[u8], groups: &[u32], log: u32, block: &mut [i1
 #[inline(always)]
 pub(super) fn scatter<W: Word>(block: &[W], groups: &[u32], log: u32, numbers: &mut [u8]) {
     let numbers = W::split_mut(numbers);
+    let run = run(groups).map(|first| first << log);
+    if let Some(run) = run.and_then(|start| numbers.get_mut(start..start + block.len())) {
+        for (number, value) in run.iter_mut().zip(block) {
+            *number = value.to_bytes();
+        }
+        return;
+    }
     for (group, values) in groups.iter().zip(block.chunks(1 << log)) {
         let start = (*group as usize) << log;
         let numbers = numbers.get_mut(start..).unwrap_or_default();
@@ -125,5 +157,27 @@ mod tests {
         );
         scatter(&block, &groups, 5, &mut back[..140]);
         assert_eq!(back[..140], new[..140]);
+    }
+
+    #[test]
+    fn groups_are_the_same_whether_or_not_there_is_a_gap() {
+        let numbers: Vec<u8> = (0..1280u32).map(|i| ((i * i) >> 3) as u8).collect();
+        for groups in [&[0][..], &[3], &[2, 3, 4], &[0, 2], &[1, 2, 4], &[0, 19]] {
+            let mut block = vec![0u16; groups.len() << 5];
+            gather(&numbers, groups, 5, &mut block);
+            let mut back = vec![0; numbers.len()];
+            scatter(&block, groups, 5, &mut back);
+            for (group, bytes) in (0..).zip(numbers.chunks(64)) {
+                let at = group as usize * 64..group as usize * 64 + 64;
+                let found = groups.iter().position(|kept| *kept == group);
+                let Some(found) = found else {
+                    assert_eq!(back[at], [0; 64], "{groups:?} {group}");
+                    continue;
+                };
+                assert_eq!(back[at], *bytes, "{groups:?} {group}");
+                let first = u16::from_le_bytes([bytes[0], bytes[1]]);
+                assert_eq!(block[found << 5], first);
+            }
+        }
     }
 }

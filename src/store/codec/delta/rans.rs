@@ -4,7 +4,7 @@
 //! 2^16; a decoder that finds it below takes the next word into its lower half, in the order of the tokens.
 
 use super::super::CodecError;
-use super::super::machine::{Each, Machine, Work};
+use super::super::machine::{Machine, Work};
 use super::merge::PARTS;
 use super::table::{Slots, TABLES, Table};
 use super::token::TOKENS;
@@ -42,8 +42,7 @@ impl<'a> TokenReader<'a> {
         })
     }
 
-    /// Fills `tokens`, a multiple of [`LANES`], with the table of each at its row; `each` gets the index and the
-    /// tokens of each [`LANES`] of them in turn.
+    /// Fills `tokens`, a multiple of [`LANES`], with the table of each at its row.
     #[inline(always)]
     pub(super) fn take<M: Machine>(
         &mut self,
@@ -51,11 +50,10 @@ impl<'a> TokenReader<'a> {
         rows: &[u16],
         slots: &Slots,
         tokens: &mut [u8],
-        each: &mut impl Each,
     ) -> Result<(), CodecError> {
         match self.lanes {
-            LANES => self.wide(machine, rows, slots, tokens, each),
-            _ => self.narrow(rows, slots, tokens, each),
+            LANES => self.wide(machine, rows, slots, tokens),
+            _ => self.narrow(rows, slots, tokens),
         }
     }
 
@@ -66,32 +64,24 @@ impl<'a> TokenReader<'a> {
         rows: &[u16],
         slots: &Slots,
         tokens: &mut [u8],
-        each: &mut impl Each,
     ) -> Result<(), CodecError> {
         let rows = rows.as_chunks::<LANES>().0;
         let tokens = tokens.as_chunks_mut::<LANES>().0;
         let (states, words) = (&mut self.states, self.words);
-        let (done, taken) = machine.steps(states, rows, slots, words, tokens, each);
+        let (done, taken) = machine.steps(states, rows, slots, words, tokens);
         self.words = self.words.get(2 * taken..).ok_or(WRONG)?;
         // The last words may be fewer than a step could take.
-        for (index, (rows, tokens)) in rows.iter().zip(tokens).enumerate().skip(done) {
+        for (rows, tokens) in rows.iter().zip(tokens).skip(done) {
             let mut words = [0; 2 * LANES];
             let there = self.words.len().min(words.len());
             words[..there].copy_from_slice(&self.words[..there]);
             let taken = step(&mut self.states, rows, slots, &words, tokens);
             self.words = self.words.get(2 * taken..).ok_or(WRONG)?;
-            each.step(index, tokens);
         }
         Ok(())
     }
 
-    fn narrow(
-        &mut self,
-        rows: &[u16],
-        slots: &Slots,
-        tokens: &mut [u8],
-        each: &mut impl Each,
-    ) -> Result<(), CodecError> {
+    fn narrow(&mut self, rows: &[u16], slots: &Slots, tokens: &mut [u8]) -> Result<(), CodecError> {
         for (row, token) in rows.chunks(self.lanes).zip(tokens.chunks_mut(self.lanes)) {
             for ((state, row), token) in self.states.iter_mut().zip(row).zip(token) {
                 *token = advance(state, *row, slots);
@@ -101,9 +91,6 @@ impl<'a> TokenReader<'a> {
                     self.words = rest;
                 }
             }
-        }
-        for (index, tokens) in tokens.as_chunks().0.iter().enumerate() {
-            each.step(index, tokens);
         }
         Ok(())
     }
@@ -280,15 +267,6 @@ mod tests {
         pairs.into_iter().unzip()
     }
 
-    struct Seen(Vec<u8>);
-
-    impl Each for Seen {
-        fn step(&mut self, index: usize, tokens: &[u8; LANES]) {
-            assert_eq!(self.0.len(), LANES * index);
-            self.0.extend(tokens);
-        }
-    }
-
     /// Decodes as many tokens as there are rows.
     struct Reading<'a> {
         stream: &'a [u8],
@@ -304,9 +282,7 @@ mod tests {
             let mut back = vec![0xaa; self.rows.len()];
             let mut reader = TokenReader::new(self.stream, self.lanes)?;
             for (rows, back) in self.rows.chunks(1024).zip(back.chunks_mut(1024)) {
-                let mut seen = Seen(Vec::new());
-                reader.take(machine, rows, self.slots, back, &mut seen)?;
-                assert!(seen.0 == back, "each step is told once");
+                reader.take(machine, rows, self.slots, back)?;
             }
             reader.finish().map(|()| back)
         }

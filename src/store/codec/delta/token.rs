@@ -42,19 +42,19 @@ pub(in super::super) struct Meanings {
     /// The bytes of the smallest difference.
     pub(in super::super) low: [u8; TOKENS],
     pub(in super::super) high: [u8; TOKENS],
-    /// How many tokens there are.
+    /// So many tokens can occur: the first ones.
     pub(in super::super) len: usize,
 }
 
 impl Meanings {
-    /// None where the raw bits of four numbers may be more than a reader takes at once.
-    pub(super) fn new(alphabet: &Alphabet) -> Option<Self> {
+    /// For the first `len` tokens. None where the raw bits of four numbers may be more than a reader takes at once.
+    pub(super) fn new(alphabet: &Alphabet, len: usize) -> Option<Self> {
         let few = alphabet.bits.iter().all(|bits| *bits <= 14);
         few.then(|| Self {
             bits: alphabet.bits,
             low: alphabet.least.map(|least| least as u8),
             high: alphabet.least.map(|least| (least >> 8) as u8),
-            len: alphabet.len,
+            len,
         })
     }
 }
