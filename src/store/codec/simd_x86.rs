@@ -289,32 +289,27 @@ fn steps(
 }
 
 /// The slots at 8 indices. Loads of each by itself: AMD's processors take a gather apart into more than that, and
-/// Intel's have had to be slowed down.
+/// Intel's have had to be slowed down. Two by two, since the step waits for them: four in a row would wait for each
+/// other.
 ///
 /// # Safety
 /// All indices must be below the number of slots.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn look_up(slots: &Slots, indices: __m256i) -> __m256i {
-    let offsets = _mm256_slli_epi32::<2>(indices);
-    let half = |offsets: __m128i| {
-        let a = _mm_cvtsi128_si64(offsets) as u64;
-        let b = _mm_extract_epi64::<1>(offsets) as u64;
+    let two = |indices: u64| {
         // SAFETY: a slot is 4 bytes, and the index is below their number.
-        let slot = |offset| unsafe {
-            slots
-                .as_ptr()
-                .byte_add(offset as usize)
-                .cast::<i32>()
-                .read()
-        };
-        let found = _mm_cvtsi32_si128(slot(a & 0xffff_ffff));
-        let found = _mm_insert_epi32::<1>(found, slot(a >> 32));
-        let found = _mm_insert_epi32::<2>(found, slot(b & 0xffff_ffff));
-        _mm_insert_epi32::<3>(found, slot(b >> 32))
+        let slot = |index: u64| unsafe { slots.as_ptr().add(index as usize).cast::<i32>().read() };
+        let first = _mm_cvtsi32_si128(slot(indices & 0xffff_ffff));
+        _mm_insert_epi32::<1>(first, slot(indices >> 32))
     };
-    let low = half(_mm256_castsi256_si128(offsets));
-    let high = half(_mm256_extracti128_si256::<1>(offsets));
+    let four = |indices: __m128i| {
+        let low = two(_mm_cvtsi128_si64(indices) as u64);
+        let high = two(_mm_extract_epi64::<1>(indices) as u64);
+        _mm_unpacklo_epi64(low, high)
+    };
+    let low = four(_mm256_castsi256_si128(indices));
+    let high = four(_mm256_extracti128_si256::<1>(indices));
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
 }
 
