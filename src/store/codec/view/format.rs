@@ -119,12 +119,13 @@ pub(super) fn is_finite(wide: u32) -> bool {
 
 #[inline(always)]
 fn to_bf16(wide: u32) -> u16 {
-    let rounded = wide.wrapping_add(0x7fff + (wide >> 16 & 1)) >> 16;
-    match wide & 0x7fff_ffff > 0x7f80_0000 {
+    let rounded = wide.wrapping_add(0x7fff + (wide >> 16 & 1));
+    let kept = match wide & 0x7fff_ffff > 0x7f80_0000 {
         // Rounding could make it infinite.
-        true => (wide >> 16) as u16 | 0x40,
-        false => rounded as u16,
-    }
+        true => wide | 0x40_0000,
+        false => rounded,
+    };
+    (kept >> 16) as u16
 }
 
 #[inline(always)]

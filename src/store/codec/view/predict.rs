@@ -52,11 +52,13 @@ impl Work for Prediction<'_> {
         };
         match self.factors {
             Some((right, left)) if right.columns() > STRIP => {
-                for numbers in strips(right.columns(), left.first, count) {
-                    self.numbers(machine, numbers, &mut room);
+                let mut strips = strips(right.columns(), left.first, count).peekable();
+                while let Some(numbers) = strips.next() {
+                    let next = strips.peek().cloned();
+                    self.numbers(machine, numbers, next.unwrap_or_default(), &mut room);
                 }
             }
-            _ => self.numbers(machine, 0..count, &mut room),
+            _ => self.numbers(machine, 0..count, 0..0, &mut room),
         }
     }
 }
@@ -71,8 +73,15 @@ struct Room {
 }
 
 impl Prediction<'_> {
+    /// Computes some numbers; those of `next` will follow.
     #[inline(always)]
-    fn numbers<M: Machine>(&mut self, machine: M, numbers: Range<usize>, room: &mut Room) {
+    fn numbers<M: Machine>(
+        &mut self,
+        machine: M,
+        numbers: Range<usize>,
+        next: Range<usize>,
+        room: &mut Room,
+    ) {
         let Conversion { from, to, factor } = *self.conversion;
         let factor = factor as f32;
         let Room { wide, sums, moved } = room;
@@ -83,6 +92,14 @@ impl Prediction<'_> {
             let there = count.min(base.len() / from.width());
             self.conversion.widen(base, &mut wide[..there]);
             wide[there..].fill(0);
+            // While all this is computed, what comes next has time to come: strips are nowhere near each other.
+            let soon = match start + count {
+                end if end < numbers.end => end..numbers.end.min(end + BLOCK),
+                _ => next.clone(),
+            };
+            let bytes = |width: usize| soon.start * width..soon.end * width;
+            machine.prefetch(self.base.get(bytes(from.width())).unwrap_or_default());
+            machine.prefetch(self.seen.get(bytes(to.width())).unwrap_or_default());
             if let Some((right, left)) = self.factors {
                 multiply(machine, right, left, start, sums);
                 let scale = right.scale();
