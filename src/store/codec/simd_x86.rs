@@ -77,7 +77,8 @@ impl Machine for Avx2 {
             match meanings.len {
                 0..=32 => look_up_meanings::<2>(tokens, meanings, quads),
                 33..=48 => look_up_meanings::<3>(tokens, meanings, quads),
-                49..=80 => look_up_meanings::<5>(tokens, meanings, quads),
+                49..=64 => look_up_meanings::<4>(tokens, meanings, quads),
+                65..=80 => look_up_meanings::<5>(tokens, meanings, quads),
                 _ => look_up_meanings::<{ TOKENS / 16 }>(tokens, meanings, quads),
             }
         }

@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn raw_bits_are_added_in_the_same_way_by_all_means() {
         let bits: Vec<u8> = (0..400u32).map(|i| ((i * i * 7) >> 3) as u8).collect();
-        // Their alphabets are looked up in two parts, three, five, and all.
+        // Their alphabets are looked up in two parts, three, four, five, and all.
         let schemes = [
             (0, 0),
             (1, 0),
