@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::relatives::{Relatives, ending};
+use super::relatives::{Endings, Known, Relatives, becomes};
 use super::weights::{columns, element};
 use crate::base::Dtype;
 use crate::model::format::Span;
@@ -13,11 +13,8 @@ use crate::store::{Fresh, Kin, Kindred};
 /// So many lost tensors are told of.
 const LOST: usize = 1 << 16;
 
-/// A tensor as versions have it in common.
-type Known<'a> = (&'a str, &'a [u64]);
-
-/// A tensor that was renamed as a whole.
-type Ending<'a> = (&'a [u64], &'a Dtype, &'a str);
+/// A tensor's name and shape, as versions have them in common.
+type Place<'a> = (&'a str, &'a [u64]);
 
 /// What a file that is about to be stored may be made of.
 pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
@@ -27,7 +24,7 @@ pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
         .map(|span| (span.name.is_some() && span.dtype.is_some()).then_some(span))
         .collect();
     for tensors in relatives.tensors() {
-        let there: HashSet<Known<'_>> = tensors.map(known).collect();
+        let there: HashSet<Place<'_>> = tensors.map(place).collect();
         let same = |span: &Span| {
             let name = span.name.as_deref().unwrap_or_default();
             there.contains(&(name, span.shape.as_slice()))
@@ -41,10 +38,7 @@ pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
         }
     }
     for place in &mut new {
-        *place = place.filter(|span| match (&span.name, &span.dtype) {
-            (Some(name), Some(dtype)) => !relatives.has_ending(name, &span.shape, dtype),
-            _ => false,
-        });
+        *place = place.filter(|span| known(span).is_some_and(|new| !relatives.has_ending(&new)));
     }
     let lost = lost(tiling, relatives);
     if lost.is_empty() {
@@ -56,8 +50,16 @@ pub fn of(tiling: &Tiling, relatives: &Relatives) -> Kindred {
     }
 }
 
-fn known(tensor: &Tensor) -> Known<'_> {
+fn place(tensor: &Tensor) -> Place<'_> {
     (&tensor.name, &tensor.shape)
+}
+
+fn known(span: &Span) -> Option<Known<'_>> {
+    Some(Known {
+        name: span.name.as_deref()?,
+        shape: &span.shape,
+        dtype: span.dtype.as_ref()?,
+    })
 }
 
 fn fresh(span: &Span) -> Fresh {
@@ -78,24 +80,22 @@ fn row(shape: &[u64], bytes: u64) -> u64 {
 
 /// The tensors of other versions and files that this one has not, the likeliest first, each name once.
 fn lost(tiling: &Tiling, relatives: &Relatives) -> Vec<Kin> {
-    let spans = || {
-        let spans = tiling.spans().iter();
-        spans.filter_map(|span| Some((span.name.as_deref()?, span.dtype.as_ref()?, span)))
-    };
-    let kept: HashSet<Known<'_>> = spans()
-        .map(|(name, _, span)| (name, &span.shape[..]))
-        .collect();
-    let renamed: HashSet<Ending<'_>> = spans()
-        .map(|(name, dtype, span)| (&span.shape[..], dtype, ending(name)))
-        .collect();
+    let spans = tiling.spans();
+    let new = |at: usize| spans.get(at).and_then(known);
+    let kept = (0..spans.len()).filter_map(new);
+    let kept: HashSet<Place<'_>> = kept.map(|new| (new.name, new.shape)).collect();
+    let endings = Endings::of(spans.len(), new);
     let mut seen = HashSet::new();
     let mut lost = Vec::new();
     for tensor in relatives.tensors().flatten() {
-        let as_ending = (&tensor.shape[..], &tensor.dtype, ending(&tensor.name));
+        let renamed = || {
+            let fits = |new: &Dtype| becomes(&tensor.dtype, new);
+            endings.find(&tensor.into(), new, fits).is_some()
+        };
         if lost.len() < LOST
-            && !kept.contains(&known(tensor))
-            && !renamed.contains(&as_ending)
-            && seen.insert(known(tensor))
+            && !kept.contains(&place(tensor))
+            && seen.insert(place(tensor))
+            && !renamed()
         {
             lost.push(Kin {
                 id: tensor.id,

@@ -17,7 +17,7 @@ use crate::base::{Dtype, RepoPath};
 use crate::model::{Manifest, Tensor, Tiling, manifest};
 use crate::repo::{BlobId, CommitId, LogOptions, RepoError};
 use crate::store::Candidate;
-pub(in crate::ops) use file::{File, ending};
+pub(in crate::ops) use file::{Endings, File, Known, becomes};
 
 /// How many sidecars count, and how many of one place are looked at for those that do.
 const VERSIONS: usize = 12;
@@ -53,18 +53,16 @@ impl Relatives {
     }
 
     /// True where a tensor that was renamed as a whole may be this one.
-    pub(super) fn has_ending(&self, name: &str, shape: &[u64], dtype: &Dtype) -> bool {
-        let mut files = self.files.iter();
-        files.any(|file| file.renamed(name, shape, dtype).is_some())
+    pub(super) fn has_ending(&self, new: &Known<'_>) -> bool {
+        self.files.iter().any(|file| file.renamed(new).is_some())
     }
 
     /// The objects that a tensor may be like, each once.
     pub fn of(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::new();
+        let new = Known { name, shape, dtype };
         for (version, file) in self.files.iter().enumerate() {
-            let id = file
-                .named(name)
-                .or_else(|| file.renamed(name, shape, dtype));
+            let id = file.named(name).or_else(|| file.renamed(&new));
             if let Some(id) = id.filter(|id| found.iter().all(|known| known.id != *id)) {
                 found.push(Candidate { id, version });
             }

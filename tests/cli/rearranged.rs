@@ -128,3 +128,59 @@ fn what_went_into_other_files_is_found_in_whichever_it_was() {
     }
     sandbox.assert_whole();
 }
+
+/// F32 rounded to the nearest BF16.
+fn rounded(bytes: &[u8]) -> Vec<u8> {
+    let halves = bytes.as_chunks().0.iter().flat_map(|number| {
+        let bits = u32::from_le_bytes(*number);
+        let up = 0x7fff + (bits >> 16 & 1);
+        ((bits.wrapping_add(up) >> 16) as u16).to_le_bytes()
+    });
+    halves.collect()
+}
+
+/// BF16 as F32.
+fn widened(bytes: &[u8]) -> Vec<u8> {
+    let numbers = bytes.as_chunks::<2>().0.iter();
+    numbers.flat_map(|half| [0, 0, half[0], half[1]]).collect()
+}
+
+/// A model of several layers, whose tensors all have one shape.
+fn layers(prefix: &str, dtype: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+    let tensor = |weights: Weights, name: &str, rows: usize, seed: u64| {
+        let bytes = change(matrix(rows, seed, 0.0));
+        let shape = [rows as u64, COLUMNS as u64];
+        weights.raw(&format!("{prefix}{name}"), dtype, &shape, bytes)
+    };
+    let embedding = "embeddings.word_embeddings.weight";
+    let mut weights = tensor(Weights::seeded(0), embedding, 300, 1);
+    for layer in 0..6 {
+        let name = format!("encoder.layer.{layer}.attention.self.query.weight");
+        weights = tensor(weights, &name, 128, 100 + layer);
+    }
+    weights.bytes()
+}
+
+#[test]
+fn what_is_renamed_and_cast_at_once_costs_next_to_nothing() {
+    let narrow = |bytes: Vec<u8>| rounded(&bytes);
+    let wide = |bytes: Vec<u8>| widened(&rounded(&bytes));
+    let versions = [
+        ("F32", layers("", "F32", &|bytes| bytes)),
+        ("BF16", layers("bert.", "BF16", &narrow)),
+        ("F32 again", layers("", "F32", &wide)),
+    ];
+    let sandbox = Sandbox::keeping();
+    for (number, (tag, file)) in versions.iter().enumerate() {
+        sandbox.write("model.safetensors", file);
+        let written = commit(&sandbox, &format!("v{number}"));
+        let most = file.len() as u64 / 50;
+        assert!(
+            number == 0 || written < most,
+            "{tag}: {written}, {most} at most"
+        );
+    }
+    sandbox.mvc(&["checkout", "v1"]).ok();
+    assert!(sandbox.read("model.safetensors") == versions[1].1);
+    sandbox.assert_whole();
+}

@@ -1,10 +1,13 @@
 //! What one version of one weights file holds, found by name.
 
+mod endings;
+
 use std::hash::{BuildHasher, RandomState};
 
-use crate::base::{Dtype, ObjectId};
+use crate::base::ObjectId;
 use crate::model::format::Span;
 use crate::model::{Manifest, Segment, Tensor, Tiling};
+pub(in crate::ops) use endings::{Endings, Known, becomes};
 
 /// So many names of a file tell whether another one is like it.
 const SOME: usize = 64;
@@ -15,32 +18,23 @@ pub(in crate::ops) struct File {
     hasher: RandomState,
     /// The hash of each name, and its segment. A storage is found by its key and by the names of its views.
     names: Vec<(u64, u32)>,
-    /// By shape, dtype and the last parts of a name: for tensors that were renamed as a whole.
-    endings: Vec<(u64, u32)>,
-}
-
-/// The part of a name that prefixes such as `model.` or `module.` leave alone: its last four parts.
-pub(in crate::ops) fn ending(name: &str) -> &str {
-    let start = name.rmatch_indices('.').nth(3);
-    start.map_or(name, |(dot, _)| &name[dot + 1..])
+    /// For tensors that were renamed as a whole.
+    endings: Endings,
 }
 
 impl File {
     pub(in crate::ops) fn new(manifest: Manifest) -> Self {
         let hasher = RandomState::new();
-        let (mut names, mut endings) = (Vec::new(), Vec::new());
+        let mut names = Vec::new();
         // A sidecar has fewer segments than this by far.
         for (at, segment) in (0u32..).zip(&manifest.segments) {
             names.extend(names_of(segment).map(|name| (hasher.hash_one(name), at)));
-            if let Segment::Tensor(tensor) = segment {
-                let key = (&tensor.shape[..], &tensor.dtype, ending(&tensor.name));
-                endings.push((hasher.hash_one(key), at));
-            }
         }
         names.sort_unstable();
-        endings.sort_unstable();
         names.shrink_to_fit();
-        endings.shrink_to_fit();
+        let endings = Endings::of(manifest.segments.len(), |at| {
+            Some(tensor(&manifest, at)?.into())
+        });
         Self {
             manifest,
             hasher,
@@ -73,18 +67,13 @@ impl File {
         found.map(Segment::id)
     }
 
-    /// The object of a tensor of this shape and dtype whose name ends alike.
-    pub(super) fn renamed(&self, name: &str, shape: &[u64], dtype: &Dtype) -> Option<ObjectId> {
-        let ending_of = ending(name);
-        let hash = self.hasher.hash_one((shape, dtype, ending_of));
-        let mut found = self.at(&self.endings, hash);
-        let found = found.find(|segment| match segment {
-            Segment::Tensor(tensor) => {
-                tensor.shape == shape && tensor.dtype == *dtype && ending(&tensor.name) == ending_of
-            }
-            Segment::Storage(_) | Segment::Literal { .. } => false,
-        });
-        found.map(Segment::id)
+    /// The object of a tensor that was renamed as a whole and may have become this one.
+    pub(super) fn renamed(&self, new: &Known<'_>) -> Option<ObjectId> {
+        let tensors = |at| Some(tensor(&self.manifest, at)?.into());
+        let at = self
+            .endings
+            .find(new, tensors, |old| becomes(old, new.dtype))?;
+        tensor(&self.manifest, at).map(|tensor| tensor.id)
     }
 
     /// All names in it.
@@ -121,6 +110,14 @@ impl File {
     }
 }
 
+/// The tensor that a segment is.
+fn tensor(manifest: &Manifest, at: usize) -> Option<&Tensor> {
+    match manifest.segments.get(at)? {
+        Segment::Tensor(tensor) => Some(tensor),
+        Segment::Storage(_) | Segment::Literal { .. } => None,
+    }
+}
+
 /// The names that lead to a segment.
 fn names_of(segment: &Segment) -> impl Iterator<Item = &str> {
     let (own, aliases, views) = match segment {
@@ -138,6 +135,7 @@ fn names_of(segment: &Segment) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Dtype;
     use crate::model::manifest::{Storage, View};
 
     fn tensor(name: &str, shape: &[u64], aliases: &[&str]) -> Segment {
@@ -188,17 +186,5 @@ mod tests {
         assert_eq!(file.named("seen"), of("storage"));
         assert_eq!(file.named("a.b.c.d"), None);
         assert_eq!(file.tensors().count(), 2);
-    }
-
-    #[test]
-    fn a_tensor_that_was_renamed_is_found_by_its_last_parts_shape_and_dtype() {
-        let file = file();
-        let found = file.renamed("module.encoder.a.b.c.d", &[2, 3], &Dtype::F32);
-        assert_eq!(found, Some(ObjectId::of(b"model.a.b.c.d")));
-        assert_eq!(file.renamed("a.b.c.d", &[3, 2], &Dtype::F32), None);
-        assert_eq!(file.renamed("a.b.c.d", &[2, 3], &Dtype::F16), None);
-        assert_eq!(file.renamed("x.b.c.d", &[2, 3], &Dtype::F32), None);
-        let short = file.renamed("short", &[4], &Dtype::F32);
-        assert_eq!(short, Some(ObjectId::of(b"short")));
     }
 }
