@@ -89,14 +89,19 @@ fn a_fine_tune_costs_a_fraction_and_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn an_export_of_stored_floats_costs_no_numbers() {
+fn an_export_of_stored_floats_costs_no_numbers_whatever_they_are_called() {
     let file = fixture("after.gguf");
-    let stored = [false, true].map(|with_floats| {
+    let same = "blk.0.Q8_0";
+    let cases = [(same, false), (same, true), ("layers.0.weight", true)];
+    let stored = cases.map(|(name, is_of_these)| {
         let sandbox = Sandbox::repo();
         sandbox.mvc(&["init"]).ok();
         sandbox.mvc(&["track", "*.gguf", "*.safetensors"]).ok();
-        let name = if with_floats { "blk.0.Q8_0" } else { "another" };
-        let floats = Weights::seeded(1).raw(name, "F32", &[48, 256], values(&file));
+        let shape = [48, 256];
+        let floats = match is_of_these {
+            true => Weights::seeded(1).raw(name, "F32", &shape, values(&file)),
+            false => Weights::seeded(1).f32(name, &shape),
+        };
         sandbox.write("model.safetensors", floats.bytes());
         commit(&sandbox, "floats");
         let before = sandbox.bytes_below(".git/mvc/packs");
@@ -107,12 +112,14 @@ fn an_export_of_stored_floats_costs_no_numbers() {
         assert!(sandbox.read("model.gguf") == file);
         sandbox.bytes_below(".git/mvc/packs") - before
     });
-    // Most of what its tensor of that name takes otherwise.
+    // Most of what its tensor of that type takes otherwise.
     let bytes = 48 * 8 * 34;
-    assert!(
-        stored[1] + bytes * 8 / 10 < stored[0],
-        "{stored:?} of {bytes}"
-    );
+    for with_floats in &stored[1..] {
+        assert!(
+            with_floats + bytes * 8 / 10 < stored[0],
+            "{stored:?} of {bytes}"
+        );
+    }
 }
 
 /// What the blocks of the fixture's tensor of type Q8_0 stand for, as F32.

@@ -12,6 +12,7 @@ mod layout;
 mod peaks;
 mod predict;
 mod slices;
+mod values;
 
 use super::view::Format;
 use super::{Codec, CodecError, Decoder, Encoder, Stored, block, delta, with_part};
@@ -20,6 +21,7 @@ use crate::store::layout::Cursor;
 use predict::{From, Prediction, Units};
 
 pub(super) use layout::{is_sound, read as read_tables};
+pub(in crate::store) use values::{values, values_of as values_of_block};
 
 pub(super) const ID: u8 = 7;
 
@@ -141,11 +143,10 @@ pub(in crate::store) struct Floats {
 impl Floats {
     /// `None` where the numbers of a block are not known to be values.
     pub(in crate::store) fn of(format: Format, fields: &Fields) -> Option<Self> {
-        let known = is_sound(fields) && !fields.fields.last()?.scales.is_empty();
-        known.then(|| Self {
+        Some(Self {
             format,
             bytes: u64::from(fields.bytes),
-            wide: (values_of(fields) * format.width()) as u64,
+            wide: (values_of_block(fields)? * format.width()) as u64,
         })
     }
 
@@ -374,6 +375,11 @@ impl Codec for Blocks {
 /// True where a chunk needs its base.
 pub(super) fn is_based(payload: &[u8]) -> bool {
     payload.first().is_some_and(|mode| *mode != ALONE)
+}
+
+/// True where a chunk's base is floats.
+pub(super) fn is_of_floats(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|mode| *mode > BASE)
 }
 
 #[cfg(test)]

@@ -234,10 +234,12 @@ impl Encoder {
         match (element, against) {
             (Element::Number { width, float }, Some(against)) => {
                 let Against { base, look, strips } = against;
-                // What is put together of several is numbers to the codecs, whatever they are a part of.
-                let blocks = chunk.blocks().filter(|_| strips.is_empty());
+                // Blocks that are put together of others are numbers to the codecs: strips may begin inside of them.
+                let is_part = |look| matches!(look, Look::Floats(_)) || strips.is_empty();
+                let blocks = chunk.blocks().filter(|_| is_part(look));
                 let inner = match look {
                     Look::View(_) => view::ID,
+                    Look::Floats(_) if blocks.is_some() => fields::ID,
                     Look::Same | Look::Floats(_) => delta::ID,
                 };
                 if !strips.is_empty() {
@@ -362,7 +364,7 @@ pub(super) enum Look<'a> {
     Floats(Floats),
 }
 
-pub(super) use fields::{Floats, tables as field_tables};
+pub(super) use fields::{Floats, tables as field_tables, values as block_values, values_of_block};
 pub(super) use mosaic::{ID as MOSAIC, Strip, are_apart, fits as mosaic_fits};
 pub(super) use raw::ID as RAW;
 pub use view::Format;

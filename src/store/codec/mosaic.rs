@@ -1,11 +1,11 @@
-//! Codec 6: codec 4 or 5 against bytes that are put together of several bases, or of several places of one.
+//! Codec 6: codec 4, 5 or 7 against bytes that are put together of several bases, or of several places of one.
 //!
 //! A tensor may be several others side by side, a piece of a larger one, or one whose rows have moved: its numbers
 //! lie elsewhere, and are the same or near. Where they lie, a list of **strips** says. What no strip covers is zero,
 //! as it is where a base ends before.
 
 use super::block::{self, SHORT};
-use super::{Codec, CodecError, Decoder, Stored, by_id, delta, view};
+use super::{Codec, CodecError, Decoder, Stored, by_id, delta, fields, view};
 use crate::store::layout::Cursor;
 
 pub(in crate::store) const ID: u8 = 6;
@@ -14,6 +14,7 @@ pub(in crate::store) const ID: u8 = 6;
 pub(in crate::store) const STRIPS: usize = 4096;
 pub(in crate::store) const RUNS: u64 = 65_536;
 
+const LATER: CodecError = CodecError::Malformed("a mosaic of a later day");
 const IMPOSSIBLE: CodecError = CodecError::Malformed("a strip of a mosaic is impossible");
 
 /// Runs of bytes of one base, at equal distances there, and at equal distances in what is put together.
@@ -120,10 +121,9 @@ impl<'a> Mosaic<'a> {
     fn read(payload: &'a [u8], len: usize) -> Result<Self, CodecError> {
         let mut cursor = Cursor(payload);
         let inner = match cursor.u8().ok_or(SHORT)? {
-            inner @ (delta::ID | view::ID) => inner,
-            _ => return Err(CodecError::Malformed("a mosaic of a later day")),
+            inner @ (delta::ID | view::ID | fields::ID) => inner,
+            _ => return Err(LATER),
         };
-        let inner = by_id(inner).ok_or(CodecError::Unknown(inner))?;
         let count = block::length(&mut cursor, STRIPS)?;
         let mut strips = Vec::with_capacity(count);
         let mut end = 0;
@@ -132,6 +132,10 @@ impl<'a> Mosaic<'a> {
             end = strip.at + strip.len;
             strips.push(strip);
         }
+        if inner == fields::ID && !fields::is_of_floats(cursor.0) {
+            return Err(LATER);
+        }
+        let inner = by_id(inner).ok_or(CodecError::Unknown(inner))?;
         let len = inner.base_len(cursor.0, len)?;
         Ok(Self {
             inner,

@@ -23,6 +23,7 @@ use contest::{Contest, Contests};
 use full::Full;
 pub(super) use rearrange::Search;
 use sample::{Piece, rows, samples};
+use sketch::{Sketch, size};
 pub(super) use source::Place;
 use source::Source;
 
@@ -244,7 +245,7 @@ impl Planner<'_> {
         let worth = best.total();
         let alone = alone.iter().sum::<usize>();
         let end = bases.full.as_ref();
-        let end = end.and_then(|end| self.with(item, end, samples));
+        let end = end.and_then(|end| self.with(item, end, samples, worth));
         let full = end.map(|tried| Full {
             next: tried.total(),
         });
@@ -259,8 +260,7 @@ impl Planner<'_> {
         };
         for base in &bases.found {
             contest.try_version(base.version);
-            if let Some(tried) = self.with(item, &base.object, samples)
-                && tried.total() < worth
+            if let Some(tried) = self.with(item, &base.object, samples, worth)
                 && cost(tried.total(), base.height) < least
             {
                 least = cost(tried.total(), base.height);
@@ -279,14 +279,41 @@ impl Planner<'_> {
         best
     }
 
-    /// The best plan with this base; `None` where it cannot be read.
-    fn with(&mut self, item: &PutItem<'_>, base: &Arc<Object>, samples: &[Piece]) -> Option<Tried> {
-        let ways = ways(item, base.record().element).into_iter();
-        let tried = ways.filter_map(|way| {
+    /// The best plan with this base, if it is below what one is `worth`.
+    fn with(
+        &mut self,
+        item: &PutItem<'_>,
+        base: &Arc<Object>,
+        samples: &[Piece],
+        worth: usize,
+    ) -> Option<Tried> {
+        let element = base.record().element;
+        let mut best: Option<Tried> = None;
+        for (number, way) in ways(item, element).into_iter().enumerate() {
+            // BF16 and F16 look alike to the store: of which of them a base is, only samples tell.
+            let told = number > 0 && element == item.element.storable();
+            if told && (best.is_some() || !self.is_like(samples, base)) {
+                break;
+            }
             let plan = Plan::against(Source::One(base.clone()), way);
-            self.fitted(item, samples, plan)
+            let least = best.as_ref().map_or(worth, Tried::total);
+            let tried = self.fitted(item, samples, plan);
+            best = tried.filter(|tried| tried.total() < least).or(best);
+        }
+        best
+    }
+
+    /// True where the numbers of a sample are in about the order of those of a base of such elements, whatever their
+    /// format.
+    fn is_like(&mut self, samples: &[Piece], base: &Object) -> bool {
+        let element = base.record().element;
+        let sketches = samples.first().and_then(|(offset, new)| {
+            let mut old = Vec::new();
+            let read = base.window(*offset, size(element), self.tools, &mut old);
+            read.ok()?;
+            Some((Sketch::of(new, element)?, Sketch::of(&old, element)?))
         });
-        tried.min_by_key(Tried::total)
+        sketches.is_some_and(|(new, old)| new.is_near(old))
     }
 
     /// What samples shrink to with a plan; `None` where its base cannot be read.
@@ -378,11 +405,15 @@ fn same(format: Format) -> Conversion {
     }
 }
 
-/// How an item's numbers may come from a base of such elements.
+/// How an item's numbers may come from a base of such elements, the likeliest first.
 fn ways(item: &PutItem<'_>, base: Element) -> Vec<Way> {
-    if base == item.element.storable() {
-        return vec![Way::Same];
-    }
+    let casts = casts(item, base);
+    let same = base == item.element.storable() || casts.is_empty();
+    same.then_some(Way::Same).into_iter().chain(casts).collect()
+}
+
+/// The same, other than as they are.
+fn casts(item: &PutItem<'_>, base: Element) -> Vec<Way> {
     let from: &[Format] = match base {
         Element::Number {
             width: 2,
@@ -392,19 +423,18 @@ fn ways(item: &PutItem<'_>, base: Element) -> Vec<Way> {
             width: 4,
             float: true,
         } => &[Format::F32],
-        _ => return vec![Way::Same],
+        _ => &[],
     };
     let from = from.iter().copied();
     match (item.numbers, &item.fields) {
-        (Some(Numbers { format: to, .. }), _) => {
-            let conversion = |from| Conversion { from, ..same(to) };
-            from.map(|from| Way::View(View::of(conversion(from))))
-                .collect()
-        }
+        (Some(Numbers { format: to, .. }), _) => from
+            .filter(|from| *from != to)
+            .map(|from| Way::View(View::of(Conversion { from, ..same(to) })))
+            .collect(),
         (None, Some(fields)) => {
             let floats = from.filter_map(|from| Floats::of(from, fields));
             floats.map(Way::Floats).collect()
         }
-        (None, None) => vec![Way::Same],
+        (None, None) => Vec::new(),
     }
 }

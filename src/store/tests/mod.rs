@@ -2,6 +2,7 @@
 
 mod bases;
 mod blocks;
+mod casts;
 mod copies;
 mod crash;
 mod damage;

@@ -94,6 +94,17 @@ impl Units {
         }
     }
 
+    /// Makes values of numbers, which are as many for each of the units.
+    pub(super) fn apply(&self, numbers: &mut [f32]) {
+        let run = numbers.len() / self.scale.len().max(1);
+        let units = self.scale.iter().zip(&self.offset);
+        for (numbers, (scale, offset)) in numbers.chunks_exact_mut(run.max(1)).zip(units) {
+            numbers
+                .iter_mut()
+                .for_each(|number| *number = *number * scale + offset);
+        }
+    }
+
     /// Where octaves should begin, in halves of them.
     pub(super) fn octaves(&self) -> u16 {
         let places = self.scale.iter().map(|scale| octave(*scale));

@@ -22,6 +22,17 @@ pub(in crate::store) fn quantised(quant: Quant, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Numbers of one format as those of another; integers with the factor that makes the largest one 127.
+pub(in crate::store) fn cast(from: Format, to: Format, bytes: &[u8]) -> Vec<u8> {
+    let mut wide = vec![0; bytes.len() / from.width()];
+    from.widen(bytes, &mut wide);
+    let values: Vec<f32> = wide.iter().map(|bits| f32::from_bits(*bits)).collect();
+    let factor = 127.0 / largest(&values).abs();
+    let mut out = vec![0; wide.len() * to.width()];
+    to.narrow(&wide, factor, &mut out);
+    out
+}
+
 fn half(x: f32) -> [u8; 2] {
     let mut bytes = [0; 2];
     Format::F16.narrow(&[x.to_bits()], 1.0, &mut bytes);

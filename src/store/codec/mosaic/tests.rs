@@ -109,6 +109,14 @@ fn lists_that_do_not_add_up_are_refused() {
     let payload = list(&[run(0, 600)], view::ID);
     assert!(strips(&payload, 600).is_err(), "a view that is cut short");
     assert!(strips(&list(&[run(0, 600)], ID), 600).is_err(), "in itself");
+    // Blocks of floats that belong to 600 bytes, and what is no blocks of floats.
+    let blocks = |mode: u8| [&list(&[run(0, 600)], fields::ID)[..], &[mode, 0xd8, 4]].concat();
+    assert!(strips(&blocks(4), 600).is_ok());
+    for mode in [0, 1, 5] {
+        assert!(strips(&blocks(mode), 600).is_err(), "{mode}");
+    }
+    let short = list(&[run(0, 600)], fields::ID);
+    assert!(strips(&short, 600).is_err(), "blocks that are cut short");
     assert!(
         strips(&[delta::ID, 0xff, 0xff, 3], 600).is_err(),
         "nothing follows"
@@ -134,7 +142,7 @@ proptest! {
 
     #[test]
     fn hostile_lists_never_panic(
-        inner in 3u8..7,
+        inner in 3u8..9,
         payload in prop::collection::vec(any::<u8>(), 0..200),
         len in 0usize..5000,
     ) {

@@ -2,6 +2,7 @@
 //!
 //! Names and shapes say where to look first; what is taken, samples decide.
 
+mod casts;
 mod lost;
 mod parts;
 mod rows;
@@ -60,6 +61,9 @@ impl Planner<'_> {
         let looked = Looked { item, row };
         let layout = parts::made_of(&looked, search, self.tools);
         best.take(self.tried(item, samples, layout));
+        if best.is_astray(alone) {
+            self.cast(item, samples, alone, &mut best);
+        }
         if !best.is_astray(alone) {
             return best.found;
         }
@@ -116,7 +120,17 @@ impl Planner<'_> {
         samples: &[Piece],
         layout: Option<Layout>,
     ) -> Option<Tried> {
-        let plan = Plan::against(Source::Laid(Arc::new(layout?)), Way::Same);
+        self.tried_as(item, samples, layout.map(Arc::new), Way::Same)
+    }
+
+    fn tried_as(
+        &mut self,
+        item: &PutItem<'_>,
+        samples: &[Piece],
+        layout: Option<Arc<Layout>>,
+        way: Way,
+    ) -> Option<Tried> {
+        let plan = Plan::against(Source::Laid(layout?), way);
         let sizes = self.sizes(item, samples, &plan)?;
         Some(Tried { plan, sizes })
     }

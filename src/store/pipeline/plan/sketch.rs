@@ -1,10 +1,12 @@
 //! What stays of numbers when all of them move a little: of pairs of them, which is the larger.
 
-use crate::base::ReadAt;
 use crate::base::id::CHUNK;
+use crate::base::{Fields, ReadAt};
 use crate::store::Element;
 use crate::store::chain::Tools;
+use crate::store::codec::{Format, block_values, values_of_block};
 use crate::store::object::Object;
+use crate::store::writer::{Numbers, PutItem};
 
 /// So many numbers make a sketch.
 pub(super) const NUMBERS: usize = 128;
@@ -42,13 +44,25 @@ impl Sketch {
         ))
     }
 
+    /// The sketch of what the first blocks of `bytes` stand for; `None` where it is of too few.
+    pub(super) fn of_blocks(bytes: &[u8], fields: &Fields) -> Option<Self> {
+        let values = block_values(fields, bytes).into_iter();
+        let values: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
+        Self::of(&values, Format::F32.element())
+    }
+
     /// False where the numbers may be any.
     pub(super) fn tells(self) -> bool {
         self.0 != 0
     }
 
     pub(super) fn is_near(self, other: Self) -> bool {
-        (self.0 ^ other.0).count_ones() <= NEAR
+        self.distance(other) <= NEAR
+    }
+
+    /// How many pairs are in another order.
+    pub(super) fn distance(self, other: Self) -> u32 {
+        (self.0 ^ other.0).count_ones()
     }
 
     /// By one of these a sketch is looked up: chances are that one half of it did not change.
@@ -62,6 +76,43 @@ pub(super) fn size(element: Element) -> usize {
     match element {
         Element::Number { width, .. } => NUMBERS * usize::from(width),
         Element::Bytes => NUMBERS,
+    }
+}
+
+/// The sketch of the first numbers of an item; `None` where they are too few, say nothing, or where it is not known how
+/// numbers of other dtypes would become these. That of blocks is of what they stand for.
+pub(super) fn beginning(item: &PutItem<'_>) -> Option<Sketch> {
+    let read = |len: u64| {
+        let mut bytes = vec![0; len.min(item.len) as usize];
+        let read = item.source.read_exact_at(&mut bytes, item.offset);
+        read.ok().map(|()| bytes)
+    };
+    let sketch = match (item.numbers, &item.fields) {
+        (Some(Numbers { format, .. }), _) => {
+            let element = format.element();
+            Sketch::of(&read(size(element) as u64)?, element)
+        }
+        (None, Some(fields)) => Sketch::of_blocks(&read(blocks(fields)?)?, fields),
+        (None, None) => None,
+    };
+    sketch.filter(|sketch| sketch.tells())
+}
+
+/// Bytes of the blocks that a sketch is of.
+pub(super) fn blocks(fields: &Fields) -> Option<u64> {
+    let count = NUMBERS.div_ceil(values_of_block(fields)?);
+    Some(count as u64 * u64::from(fields.bytes))
+}
+
+/// How many numbers an item is, or its blocks stand for.
+pub(super) fn numbers_of(item: &PutItem<'_>) -> Option<u64> {
+    match (item.numbers, &item.fields) {
+        (Some(Numbers { format, .. }), _) => Some(item.len / format.width() as u64),
+        (None, Some(fields)) => {
+            let each = values_of_block(fields)? as u64;
+            Some(item.len / u64::from(fields.bytes) * each)
+        }
+        (None, None) => None,
     }
 }
 

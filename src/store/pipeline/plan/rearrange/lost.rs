@@ -35,6 +35,11 @@ const LOOK: u64 = 4 << 20;
 /// More objects that begin alike tell nothing.
 const ALIKE: usize = 8;
 
+/// So many lost objects of one length are compared with what one of them may have been cast to, and so many of them
+/// are tried.
+const EQUALS: usize = 1 << 12;
+const CASTS: usize = 4;
+
 /// So many parts of equal length are looked for in an object.
 const STACKED: u64 = 1024;
 
@@ -112,10 +117,20 @@ impl<'a> Search<'a> {
         new.filter(|_| !self.kindred.lost.is_empty())
     }
 
-    /// A lost object, and the length of its rows. Where it ends a chain that is long enough, the object that it is a
-    /// difference to stands for it. What is written with several has to leave room for a version after it, which has
-    /// no other base that is like it.
+    /// A lost object for what is written with several, and the length of its rows. That has to leave room for a version
+    /// after it, which has no other base that is like it.
     pub(super) fn open(&self, lost: usize, tools: &mut Tools) -> Option<(Arc<Object>, u64)> {
+        self.open_below(lost, HEIGHT - 1, tools)
+    }
+
+    /// A lost object below a height, and the length of its rows. Where it ends a chain that is long enough, the object
+    /// that it is a difference to stands for it.
+    pub(super) fn open_below(
+        &self,
+        lost: usize,
+        height: u8,
+        tools: &mut Tools,
+    ) -> Option<(Arc<Object>, u64)> {
         let kin = self.kindred.lost.get(lost)?;
         let mut id = kin.id;
         loop {
@@ -123,7 +138,7 @@ impl<'a> Search<'a> {
             if object.len() != kin.len {
                 return None;
             }
-            if tallest(self.shared, &id).ok()? + 1 < HEIGHT {
+            if tallest(self.shared, &id).ok()? < height {
                 return Some((Arc::new(object), kin.tensor.row));
             }
             let [base] = object.record().bases.as_slice() else {
@@ -176,6 +191,21 @@ impl<'a> Search<'a> {
     /// The beginnings of all lost objects.
     pub(super) fn heads(&self) -> &Heads {
         self.heads.get_or_init(|| self.read_heads())
+    }
+
+    /// The lost floats that numbers which begin so may have become, as many as these are: the likeliest first.
+    pub(super) fn cast_to(&self, begins: Sketch, numbers: u64) -> Vec<usize> {
+        let widths = [4, 2].into_iter().flat_map(|width| {
+            let len = numbers.saturating_mul(u64::from(width));
+            let key = (Element::number(width, true), len);
+            self.heads().wholes.get(&key).into_iter().flatten()
+        });
+        let near = widths.filter(|(_, head)| head.is_near(begins));
+        let mut near: Vec<(u32, usize)> = near
+            .map(|(at, head)| (head.distance(begins), *at))
+            .collect();
+        near.sort_unstable();
+        near.into_iter().map(|(_, at)| at).take(CASTS).collect()
     }
 
     fn read_heads(&self) -> Heads {
@@ -245,6 +275,8 @@ pub(super) struct Heads {
     /// By the half of which sketch of its beginning: the object, and the first sketch.
     places: HashMap<(Element, u64, u64), Vec<(usize, Sketch)>>,
     shortest: HashMap<Element, u64>,
+    /// By length: the objects, and the first sketch of each.
+    wholes: HashMap<(Element, u64), Vec<(usize, Sketch)>>,
 }
 
 impl Heads {
@@ -254,6 +286,10 @@ impl Heads {
         };
         let shortest = self.shortest.entry(element).or_insert(u64::MAX);
         *shortest = len.min(*shortest);
+        let wholes = self.wholes.entry((element, len)).or_default();
+        if wholes.len() < EQUALS {
+            wholes.push((at, *first));
+        }
         for (number, sketch) in (0..).zip(head).filter(|(_, sketch)| sketch.tells()) {
             for half in sketch.halves() {
                 let places = self.places.entry((element, number, half)).or_default();
@@ -264,7 +300,7 @@ impl Heads {
         }
     }
 
-    /// The lost objects that begin as `sketch` says, which is given how many bytes after the beginning: each once.
+    /// The lost objects that begin as `sketch` says, which is given how many sketches after the beginning: each once.
     pub(super) fn near(
         &self,
         sketch: impl Fn(u64) -> Option<Sketch>,
@@ -275,7 +311,7 @@ impl Heads {
         };
         let mut found = Vec::new();
         for number in 0..HEAD {
-            let Some(sketch) = sketch(number * size(element) as u64) else {
+            let Some(sketch) = sketch(number) else {
                 break;
             };
             let halves = sketch.halves().into_iter();

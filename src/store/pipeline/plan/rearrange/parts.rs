@@ -200,10 +200,9 @@ fn beginning(
     search: &Search<'_>,
     tools: &mut Tools,
 ) -> Option<(Arc<Object>, Piece)> {
-    for lost in search.heads().near(
-        |number| looked.sketch(at + number),
-        looked.item.element.storable(),
-    ) {
+    let element = looked.item.element.storable();
+    let sketch = |number| looked.sketch(at + number * size(element) as u64);
+    for lost in search.heads().near(sketch, element) {
         let Some((object, row)) = search.open(lost, tools) else {
             continue;
         };

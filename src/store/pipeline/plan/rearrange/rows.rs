@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::base::ReadAt;
 use crate::base::id::CHUNK;
+use crate::base::{Fields, ReadAt};
+use crate::store::Element;
 use crate::store::chain::Tools;
-use crate::store::codec::Strip;
+use crate::store::codec::{Strip, values_of_block};
 use crate::store::object::Object;
-use crate::store::writer::PutItem;
-use crate::store::{Element, Span};
+use crate::store::writer::{Numbers, PutItem};
 
-use super::super::sketch::{Sketch, size};
+use super::super::sketch::{NUMBERS, Sketch, blocks, size};
 use super::super::source::Layout;
 
 /// Matrices of more rows are not looked through: what is remembered of each row stays in memory meanwhile.
@@ -40,28 +40,46 @@ pub(super) fn moved(
     tools: &mut Tools,
 ) -> Option<Layout> {
     let element = item.element.storable();
-    let Element::Number { width, .. } = element else {
+    if base.record().element != element {
         return None;
+    }
+    let new = || of_item(item, row, element);
+    laid(new, row, item.len, base, tools)
+}
+
+/// The same where rows of `base_row` bytes of a base became others: the layout is that of the base's bytes.
+pub(super) fn moved_and_cast(
+    item: &PutItem<'_>,
+    base: &Arc<Object>,
+    base_row: u64,
+    tools: &mut Tools,
+) -> Option<Layout> {
+    let new = || match (item.numbers, &item.fields) {
+        (Some(Numbers { format, columns }), _) => {
+            of_item(item, columns * format.width() as u64, format.element())
+        }
+        (None, Some(fields)) => of_blocks(item, fields, base_row, base),
+        (None, None) => None,
     };
-    let lengths = [item.len, base.len()];
-    let fits = |len: &u64| len.is_multiple_of(row) && (2..=ROWS).contains(&(len / row));
-    if row < SHORT * u64::from(width)
-        || base.record().element != element
-        || !lengths.iter().all(fits)
-    {
+    laid(new, base_row, base.len(), base, tools)
+}
+
+/// How rows of `row` bytes of a base make up `len` bytes, whose rows begin as `new` says.
+fn laid(
+    new: impl Fn() -> Option<Vec<Sketch>>,
+    row: u64,
+    len: u64,
+    base: &Arc<Object>,
+    tools: &mut Tools,
+) -> Option<Layout> {
+    let element = base.record().element;
+    if !has_rows(len, row, element) || !has_rows(base.len(), row, element) {
         return None;
     }
     let old = sketches(base.len(), row, element, |index, out| {
         base.decode_chunk(index, tools, out).ok()
     })?;
-    let span = Span {
-        source: item.source,
-        offset: item.offset,
-        len: item.len,
-    };
-    let new = sketches(item.len, row, element, |index, out| {
-        span.read_chunk(0, index, out).ok()
-    })?;
+    let new = new().filter(|new| new.len() as u64 == len / row)?;
     let runs = runs(&new, &old);
     let found: usize = runs.iter().map(|run| run.rows).sum();
     let in_place = |run: &Run| run.new == run.old;
@@ -73,7 +91,53 @@ pub(super) fn moved(
         Strip::run(0, new, old, rows)
     };
     let strips = runs.iter().map(strip).collect();
-    Layout::new(vec![base.clone()], strips, item.len)
+    Layout::new(vec![base.clone()], strips, len)
+}
+
+/// True where so many bytes are rows that can be told apart.
+fn has_rows(len: u64, row: u64, element: Element) -> bool {
+    let Element::Number { width, .. } = element else {
+        return false;
+    };
+    row >= SHORT * u64::from(width) && len.is_multiple_of(row) && (2..=ROWS).contains(&(len / row))
+}
+
+/// A sketch of the beginning of each row of an item.
+fn of_item(item: &PutItem<'_>, row: u64, element: Element) -> Option<Vec<Sketch>> {
+    if !has_rows(item.len, row, element) {
+        return None;
+    }
+    let span = item.span();
+    sketches(item.len, row, element, |index, out| {
+        span.read_chunk(0, index, out).ok()
+    })
+}
+
+/// The same of blocks, for what they stand for: rows of as many numbers as those of a base have, in whole blocks.
+fn of_blocks(
+    item: &PutItem<'_>,
+    fields: &Fields,
+    base_row: u64,
+    base: &Object,
+) -> Option<Vec<Sketch>> {
+    let wide = size(base.record().element) as u64 / NUMBERS as u64;
+    let each = values_of_block(fields)? as u64;
+    let bytes = u64::from(fields.bytes);
+    if base_row == 0 || !base_row.is_multiple_of(each * wide) {
+        return None;
+    }
+    let row = base_row / (each * wide) * bytes;
+    let rows = item.len / row;
+    if rows > ROWS || rows * row != item.len {
+        return None;
+    }
+    let mut begins = vec![0; blocks(fields)?.min(row) as usize];
+    let sketch = |at: u64| {
+        let place = item.offset.checked_add(at * row)?;
+        item.source.read_exact_at(&mut begins, place).ok()?;
+        Some(Sketch::of_blocks(&begins, fields).unwrap_or_default())
+    };
+    (0..rows).map(sketch).collect()
 }
 
 /// A sketch of the beginning of each row; such as tells nothing where too little follows.
