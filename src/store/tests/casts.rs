@@ -1,6 +1,6 @@
 //! Tensors that were renamed and cast, or quantised, at once: they cost next to nothing, in whichever order rows are.
 
-use super::deltas::record;
+use super::deltas::{put_numbers, record};
 use super::rearranged::{COLUMNS, ROW, matrix};
 use super::*;
 use crate::base::Quant;
@@ -156,5 +156,34 @@ fn rows_that_take_turns_meanwhile_cost_what_says_where_they_were() {
         let len: usize = new.iter().map(Vec::len).sum();
         let written = cost(&all, Number(Format::F32), &new, kind) as usize;
         assert!(written * 10 < len, "{kind:?}: {written} of {len}");
+    }
+}
+
+#[test]
+fn halves_of_either_kind_become_the_other_under_the_same_name() {
+    let floats = matrix(1024, 1);
+    let [bf16, f16] = [Format::Bf16, Format::F16];
+    for (from, to) in [(bf16, f16), (f16, bf16)] {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let columns = COLUMNS as u64;
+        let old = cast(Format::F32, from, &floats);
+        let new = cast(from, to, &old);
+        put_numbers(
+            &store,
+            &old,
+            None,
+            Numbers {
+                format: from,
+                columns,
+            },
+        );
+        let numbers = Numbers {
+            format: to,
+            columns,
+        };
+        let written = put_numbers(&store, &new, Some(&old), numbers).written;
+        assert!(written < 1000, "{from:?} {to:?}: {written}");
+        holds(&sandbox.store(), &[old, new]);
     }
 }
