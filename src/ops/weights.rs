@@ -403,6 +403,8 @@ pub(in crate::ops) fn numbers(dtype: &Dtype, shape: &[u64]) -> Option<Numbers> {
         Dtype::F16 => Format::F16,
         Dtype::BF16 => Format::Bf16,
         Dtype::I8 => Format::I8,
+        Dtype::F8E4M3 => Format::E4m3,
+        Dtype::F8E5M2 => Format::E5m2,
         _ => return None,
     };
     let columns = columns(shape);

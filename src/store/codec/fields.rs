@@ -107,7 +107,7 @@ impl Mode {
                 Some(format @ (Format::Bf16 | Format::F16 | Format::F32)) => {
                     Ok(Self::Floats(format))
                 }
-                Some(Format::I8) | None => Err(WRONG),
+                Some(Format::I8 | Format::E4m3 | Format::E5m2) | None => Err(WRONG),
             },
         }
     }

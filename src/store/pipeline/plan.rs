@@ -423,6 +423,10 @@ fn casts(item: &PutItem<'_>, base: Element) -> Vec<Way> {
             width: 4,
             float: true,
         } => &[Format::F32],
+        Element::Number {
+            width: 1,
+            float: true,
+        } => &[Format::E4m3, Format::E5m2],
         _ => &[],
     };
     let from = from.iter().copied();
@@ -432,7 +436,8 @@ fn casts(item: &PutItem<'_>, base: Element) -> Vec<Way> {
             .map(|from| Way::View(View::of(Conversion { from, ..same(to) })))
             .collect(),
         (None, Some(fields)) => {
-            let floats = from.filter_map(|from| Floats::of(from, fields));
+            let wide = from.filter(|from| from.width() > 1);
+            let floats = wide.filter_map(|from| Floats::of(from, fields));
             floats.map(Way::Floats).collect()
         }
         (None, None) => Vec::new(),

@@ -187,3 +187,42 @@ fn halves_of_either_kind_become_the_other_under_the_same_name() {
         holds(&sandbox.store(), &[old, new]);
     }
 }
+
+#[test]
+fn floats_of_eight_bits_cost_next_to_nothing_beside_what_they_were_cast_from() {
+    let floats = matrix(1024, 1);
+    let times = |bytes: &[u8], factor: f32| -> Vec<u8> {
+        let floats = bytes.as_chunks::<4>().0.iter();
+        let scaled = floats.map(|bytes| f32::from_le_bytes(*bytes) * factor);
+        scaled.flat_map(f32::to_le_bytes).collect()
+    };
+    let columns = COLUMNS as u64;
+    let cost = |old: &Vec<u8>, from: Format, new: &Vec<u8>, to: Format| {
+        let sandbox = Sandbox::new();
+        let store = sandbox.store();
+        let numbers = |format| Numbers { format, columns };
+        put_numbers(&store, old, None, numbers(from));
+        let written = put_numbers(&store, new, Some(old), numbers(to)).written;
+        holds(&sandbox.store(), &[old.clone(), new.clone()]);
+        assert!(
+            written * 50 < new.len() as u64,
+            "{from:?} {to:?}: {written}"
+        );
+    };
+    for eight in [Format::E4m3, Format::E5m2] {
+        for wide in [Format::F32, Format::Bf16, Format::F16] {
+            let old = cast(Format::F32, wide, &floats);
+            // As it is, and with a factor for the tensor that uses its range.
+            for factor in [1.0, 300.7] {
+                let scaled = times(&cast(wide, Format::F32, &old), factor);
+                cost(&old, wide, &cast(Format::F32, eight, &scaled), eight);
+            }
+            // The other way round, as what cannot compute with eight bits does.
+            let small = cast(Format::F32, eight, &times(&floats, 300.7));
+            for factor in [1.0, 0.003_325_574] {
+                let back = times(&cast(eight, Format::F32, &small), factor);
+                cost(&small, eight, &cast(Format::F32, wide, &back), wide);
+            }
+        }
+    }
+}

@@ -32,7 +32,7 @@ impl<'a> From<&'a Tensor> for Known<'a> {
 
 /// True where numbers of one dtype may have become such of another.
 pub(in crate::ops) fn becomes(old: &Dtype, new: &Dtype) -> bool {
-    let floats = |dtype: &Dtype| matches!(dtype, Dtype::F32 | Dtype::BF16 | Dtype::F16);
+    let floats = |dtype: &Dtype| dtype.is_float() && *dtype != Dtype::F64;
     let made_of_floats = floats(new) || matches!(new, Dtype::I8 | Dtype::Quant(_));
     old == new || floats(old) && made_of_floats
 }

@@ -77,8 +77,10 @@ fn unit(format: Format) -> u32 {
 /// True where a pair tells a factor: neither is zero or infinite, and the new number has all bits of its mantissa.
 fn is_known(pair: Pair, format: Format) -> bool {
     let exponent = (pair.new & 0x7fff_ffff) >> 23;
-    let least = if format == Format::F16 { 113 } else { 1 };
-    exponent >= least && is_finite(pair.new) && is_finite(pair.old) && pair.old << 1 != 0
+    exponent >= format.least_exponent()
+        && is_finite(pair.new)
+        && is_finite(pair.old)
+        && pair.old << 1 != 0
 }
 
 /// Factors that have something in common.

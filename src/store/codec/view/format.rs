@@ -13,13 +13,17 @@ pub enum Format {
     F32,
     /// Two's complement bytes that stand for multiples of a scale.
     I8,
+    /// Eight bits, 4 of them for the exponent; no infinity, and one NaN of either sign (OCP E4M3).
+    E4m3,
+    /// Eight bits, 5 of them for the exponent: the upper half of an F16 (OCP E5M2).
+    E5m2,
 }
 
 impl Format {
     /// Bytes per number.
     pub(in crate::store) fn width(self) -> usize {
         match self {
-            Self::I8 => 1,
+            Self::I8 | Self::E4m3 | Self::E5m2 => 1,
             Self::Bf16 | Self::F16 => 2,
             Self::F32 => 4,
         }
@@ -34,9 +38,20 @@ impl Format {
     pub(super) fn precision(self) -> usize {
         match self {
             Self::I8 => 0,
+            Self::E5m2 => 2,
+            Self::E4m3 => 3,
             Self::Bf16 => 7,
             Self::F16 => 10,
             Self::F32 => 23,
+        }
+    }
+
+    /// The exponent of F32 from which on a number has all bits of its mantissa.
+    pub(super) fn least_exponent(self) -> u32 {
+        match self {
+            Self::F16 | Self::E5m2 => 113,
+            Self::E4m3 => 121,
+            Self::I8 | Self::Bf16 | Self::F32 => 1,
         }
     }
 
@@ -47,11 +62,20 @@ impl Format {
             Self::F16 => 2,
             Self::F32 => 3,
             Self::I8 => 4,
+            Self::E4m3 => 5,
+            Self::E5m2 => 6,
         }
     }
 
     pub(in crate::store::codec) fn by_code(code: u8) -> Option<Self> {
-        let all = [Self::Bf16, Self::F16, Self::F32, Self::I8];
+        let all = [
+            Self::Bf16,
+            Self::F16,
+            Self::F32,
+            Self::I8,
+            Self::E4m3,
+            Self::E5m2,
+        ];
         all.into_iter().find(|format| format.code() == code)
     }
 
@@ -77,6 +101,16 @@ impl Format {
             Self::I8 => {
                 for (wide, byte) in wide.iter_mut().zip(bytes) {
                     *wide = f32::from(*byte as i8).to_bits();
+                }
+            }
+            Self::E4m3 => {
+                for (wide, byte) in wide.iter_mut().zip(bytes) {
+                    *wide = from_e4m3(*byte);
+                }
+            }
+            Self::E5m2 => {
+                for (wide, byte) in wide.iter_mut().zip(bytes) {
+                    *wide = from_half(u16::from(*byte) << 8);
                 }
             }
         }
@@ -105,6 +139,16 @@ impl Format {
                 for (wide, byte) in wide.iter().zip(bytes) {
                     // NaN becomes 0, and what is beyond the range its end.
                     *byte = (f32::from_bits(*wide) * factor).round_ties_even() as i8 as u8;
+                }
+            }
+            Self::E4m3 => {
+                for (wide, byte) in wide.iter().zip(bytes) {
+                    *byte = to_e4m3(*wide);
+                }
+            }
+            Self::E5m2 => {
+                for (wide, byte) in wide.iter().zip(bytes) {
+                    *byte = to_e5m2(*wide);
                 }
             }
         }
@@ -159,6 +203,60 @@ fn to_half(wide: u32) -> u16 {
         _ => 0x7e00 | (magnitude >> 13) as u16 & 0x3ff,
     };
     sign | half
+}
+
+#[inline(always)]
+fn from_e4m3(byte: u8) -> u32 {
+    let magnitude = u32::from(byte & 0x7f) << 20;
+    let sign = u32::from(byte & 0x80) << 24;
+    // 2^120 makes up for the difference of the exponents' biases.
+    let scaled = (f32::from_bits(magnitude) * f32::from_bits(0x7b80_0000)).to_bits();
+    match byte & 0x7f {
+        0x7f => sign | 0x7fc0_0000,
+        _ => sign | scaled,
+    }
+}
+
+#[inline(always)]
+fn to_e4m3(wide: u32) -> u8 {
+    let magnitude = wide & 0x7fff_ffff;
+    // The last bit of a number below 2^-6 weighs 2^-9, as that of 2^14 does.
+    let small = rounded_beside(magnitude, 0x4680_0000);
+    let byte = match magnitude {
+        0..0x3c80_0000 => small,
+        // 464 is halfway between the largest number and what would be the next, and goes to the even one.
+        0x3c80_0000..=0x43e8_0000 => rounded(magnitude, 120, 20),
+        _ => 0x7f,
+    };
+    (wide >> 24) as u8 & 0x80 | byte
+}
+
+#[inline(always)]
+fn to_e5m2(wide: u32) -> u8 {
+    let magnitude = wide & 0x7fff_ffff;
+    // The last bit of a number below 2^-14 weighs 2^-16, as that of 2^7 does.
+    let small = rounded_beside(magnitude, 0x4300_0000);
+    let byte = match magnitude {
+        0..0x3880_0000 => small,
+        0x3880_0000..0x4770_0000 => rounded(magnitude, 112, 21),
+        0x4770_0000..=0x7f80_0000 => 0x7c,
+        _ => 0x7f,
+    };
+    (wide >> 24) as u8 & 0x80 | byte
+}
+
+/// A number below `beside`, in units of the last bit of that.
+#[inline(always)]
+fn rounded_beside(magnitude: u32, beside: u32) -> u8 {
+    let sum = f32::from_bits(magnitude) + f32::from_bits(beside);
+    sum.to_bits().wrapping_sub(beside) as u8
+}
+
+/// A number with `bias` less in its exponent, and without so many `bits`, rounded to nearest even.
+#[inline(always)]
+fn rounded(magnitude: u32, bias: u32, bits: u32) -> u8 {
+    let half = (1 << (bits - 1)) - 1 + (magnitude >> bits & 1);
+    (magnitude.wrapping_sub(bias << 23).wrapping_add(half) >> bits) as u8
 }
 
 #[cfg(test)]
@@ -259,6 +357,52 @@ mod tests {
             "ties to even"
         );
         assert_eq!(narrow(Format::Bf16, 1.0 + 3.0 * 2f32.powi(-8), 1.0), 0x3f82);
+    }
+
+    /// The value of a byte that is a float with so many bits of mantissa.
+    fn small_value(byte: u8, mantissa: i32, bias: i32) -> f64 {
+        let (exponent, rest) = (
+            i32::from(byte) >> mantissa,
+            i32::from(byte) & ((1 << mantissa) - 1),
+        );
+        let (leading, exponent) = match exponent {
+            0 => (0, 1),
+            _ => (1 << mantissa, exponent),
+        };
+        f64::from(leading + rest) * 2f64.powi(exponent - bias - mantissa)
+    }
+
+    #[test]
+    fn small_floats_are_the_nearest() {
+        for (format, mantissa, bias, largest, beyond) in [
+            (Format::E4m3, 3, 7, 0x7e, 0x7f),
+            (Format::E5m2, 2, 15, 0x7b, 0x7c),
+        ] {
+            let value = |byte| small_value(byte, mantissa, bias);
+            let narrowed = |value: f64| narrow(format, value as f32, 1.0) as u8;
+            for byte in 0..=largest {
+                let (this, next) = (value(byte), value(byte + 1));
+                assert_eq!(f64::from(widened(format, byte.into())), this, "{byte:#x}");
+                assert_eq!(narrowed(this), byte);
+                assert_eq!(narrowed(-this), byte | 0x80);
+                let middle = (this + next) / 2.0;
+                let up = if byte == largest { beyond } else { byte + 1 };
+                let even = if byte % 2 == 0 { byte } else { up };
+                assert_eq!(narrowed(middle), even, "{format:?} {byte:#x}");
+                assert_eq!(
+                    narrowed(middle * (1.0 - 1e-6)),
+                    byte,
+                    "{format:?} {byte:#x}"
+                );
+                assert_eq!(narrowed(middle * (1.0 + 1e-6)), up, "{format:?} {byte:#x}");
+            }
+            assert_eq!(narrowed(f64::INFINITY), beyond);
+            assert_eq!(narrowed(f64::from(f32::MAX)), beyond);
+            assert_eq!(narrowed(f64::NAN) & 0x7f, 0x7f);
+            assert!(widened(format, 0x7f).is_nan() && widened(format, 0xff).is_nan());
+            assert_eq!(narrowed(f64::from(f32::from_bits(1))), 0);
+        }
+        assert_eq!(widened(Format::E5m2, 0xfc), f32::NEG_INFINITY);
     }
 
     #[test]

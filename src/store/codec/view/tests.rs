@@ -5,7 +5,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::Element;
 
-const FORMATS: [Format; 4] = [Format::Bf16, Format::F16, Format::F32, Format::I8];
+const FORMATS: [Format; 6] = [
+    Format::Bf16,
+    Format::F16,
+    Format::F32,
+    Format::I8,
+    Format::E4m3,
+    Format::E5m2,
+];
 
 fn conversions() -> impl Iterator<Item = Conversion> {
     let pairs = FORMATS
