@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::kind::{Failure, Kind};
 use super::litter;
 
-pub use outgoing::Outgoing;
+pub use outgoing::{Outgoing, forget};
 pub use read::{list_if_present, read_if_present, read_in_tree, read_limited};
 use writeback::Early;
 pub use writeback::Writeback;

@@ -10,7 +10,7 @@ use super::state::{self, Stamp, Stat};
 use super::tracked::{self, Tracked, sidecar_path};
 use super::weights;
 use super::workspace::Workspace;
-use crate::base::fs::{ClosedTemp, Outgoing, TempFile, Writeback};
+use crate::base::fs::{self, ClosedTemp, Outgoing, TempFile, Writeback};
 use crate::base::litter;
 use crate::base::{Failure, Kind, ObjectId, Progress, RepoPath};
 use crate::model::Manifest;
@@ -169,7 +169,9 @@ impl Prepared {
                 });
                 continue;
             }
-            let mut temp = ws.fs().temp_beside(&ws.on_disk(path))?;
+            let target = ws.on_disk(path);
+            fs::forget(&target);
+            let mut temp = ws.fs().temp_beside(&target)?;
             temp.write_back(writeback);
             temp.set_len(manifest.file_len())?;
             writing.push(Writing {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Advice, Mode, OFlags};
 
 /// To free a shorter file costs no more than to hold on to it.
 const LARGE: u64 = 16 << 20;
@@ -18,14 +18,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Holds on to what lies at `path`, if it is a large file. What cannot be opened is freed by who takes its name.
     pub fn hold(&mut self, path: &Path) {
-        // Whatever comes to lie there meanwhile: no link is followed, and no pipe waited for.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
-        let is_large = |file: &File| {
-            let stat = file.metadata();
-            stat.is_ok_and(|stat| stat.is_file() && stat.len() >= LARGE)
-        };
-        self.files.extend(file.ok().filter(is_large));
+        self.files.extend(large(path));
     }
 
     /// Lets go of all of them, by several threads.
@@ -39,6 +32,26 @@ impl Outgoing {
             self.files.clear();
         });
     }
+}
+
+/// Lets the system forget what it has in memory of a large file that is about to be replaced, and not read before
+/// that: so the new one finds room there, and nothing else has to make some. Only what the disk has too is forgotten.
+pub fn forget(path: &Path) {
+    if let Some(file) = large(path) {
+        // A hint: without it all goes the same way.
+        let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
+    }
+}
+
+/// What lies at `path`, if it is a large file. Whatever comes to lie there meanwhile: no link is followed, and no pipe
+/// waited for.
+fn large(path: &Path) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from);
+    file.ok().filter(|file| {
+        let stat = file.metadata();
+        stat.is_ok_and(|stat| stat.is_file() && stat.len() >= LARGE)
+    })
 }
 
 #[cfg(test)]
