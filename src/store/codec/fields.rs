@@ -21,7 +21,7 @@ use crate::store::layout::Cursor;
 use predict::{From, Prediction, Units};
 
 pub(super) use layout::{is_sound, read as read_tables};
-pub(in crate::store) use values::{values, values_of as values_of_block};
+pub(in crate::store) use values::{values, values_of_block};
 
 pub(super) const ID: u8 = 7;
 

@@ -4,7 +4,7 @@ use super::{Side, is_sound, predict, slices};
 use crate::base::fields::Fields;
 
 /// How many values a block stands for; `None` where that is not known.
-pub(in crate::store) fn values_of(fields: &Fields) -> Option<usize> {
+pub(in crate::store) fn values_of_block(fields: &Fields) -> Option<usize> {
     let last = fields.fields.last()?;
     let known = is_sound(fields) && !last.scales.is_empty();
     known.then(|| usize::from(last.count))
@@ -13,7 +13,11 @@ pub(in crate::store) fn values_of(fields: &Fields) -> Option<usize> {
 /// What the whole blocks at the front of `bytes` stand for; nothing where that is not known.
 pub(in crate::store) fn values(fields: &Fields, bytes: &[u8]) -> Vec<f32> {
     let mut values = Vec::new();
-    let Some(last) = fields.fields.last().filter(|_| values_of(fields).is_some()) else {
+    let Some(last) = fields
+        .fields
+        .last()
+        .filter(|_| values_of_block(fields).is_some())
+    else {
         return values;
     };
     let size = usize::from(fields.bytes);

@@ -120,17 +120,7 @@ impl Planner<'_> {
         samples: &[Piece],
         layout: Option<Layout>,
     ) -> Option<Tried> {
-        self.tried_as(item, samples, layout.map(Arc::new), Way::Same)
-    }
-
-    fn tried_as(
-        &mut self,
-        item: &PutItem<'_>,
-        samples: &[Piece],
-        layout: Option<Arc<Layout>>,
-        way: Way,
-    ) -> Option<Tried> {
-        let plan = Plan::against(Source::Laid(layout?), way);
+        let plan = Plan::against(Source::Laid(Arc::new(layout?)), Way::Same);
         let sizes = self.sizes(item, samples, &plan)?;
         Some(Tried { plan, sizes })
     }

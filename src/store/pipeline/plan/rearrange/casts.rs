@@ -46,7 +46,9 @@ impl Planner<'_> {
             let layout = rows::moved_and_cast(item, &base, row, self.tools).map(Arc::new);
             let same = (element == item.element.storable()).then_some(Way::Same);
             for way in same.into_iter().chain(casts(item, element)) {
-                if best.take(self.tried_as(item, samples, layout.clone(), way)) {
+                let source = layout.clone().map(Source::Laid);
+                let plan = source.map(|source| Plan::against(source, way));
+                if best.take(plan.and_then(|plan| self.fitted(item, samples, plan))) {
                     search.moves.earn(RENAMED);
                 }
             }

@@ -195,7 +195,7 @@ impl<'a> Search<'a> {
 
     /// The lost floats that numbers which begin so may have become, as many as these are: the likeliest first.
     pub(super) fn cast_to(&self, begins: Sketch, numbers: u64) -> Vec<usize> {
-        let widths = [4, 2].into_iter().flat_map(|width| {
+        let widths = [4, 2, 1].into_iter().flat_map(|width| {
             let len = numbers.saturating_mul(u64::from(width));
             let key = (Element::number(width, true), len);
             self.heads().wholes.get(&key).into_iter().flatten()
