@@ -175,3 +175,38 @@ fn commits_and_checkouts_beside_it_lose_nothing() {
         .ok();
     sandbox.assert_whole();
 }
+
+#[test]
+fn the_last_version_does_without_those_that_it_was_a_difference_to() {
+    let sandbox = Sandbox::keeping();
+    let all = versions(4);
+    for weights in &all {
+        commit(&sandbox, "model.safetensors", weights);
+    }
+    let tree = sandbox.rev("HEAD^{tree}");
+    let only = sandbox.git(&["commit-tree", "-m", "only", &tree]).ok();
+    sandbox
+        .git(&["update-ref", "refs/heads/main", only.stdout.trim()])
+        .ok();
+    sandbox.forget();
+    let prune = ["gc", "--prune", "--grace", "0", "--json"];
+    let said = json(&sandbox, &prune);
+    assert_eq!(said["leftovers"]["objects"], 9, "{said}");
+    sandbox
+        .mvc(&["gc"])
+        .ok()
+        .prints("9 (")
+        .prints("in no version, and others are written with them; `mvc gc --repack` does without");
+    let before = sandbox.bytes_below(".git/mvc/packs");
+    let done = json(&sandbox, &[&prune[..], &["--repack"]].concat());
+    assert_eq!(done["repack"]["done"]["let_go"], 9, "{done}");
+    assert_eq!(done["leftovers"]["objects"], 0);
+    let fresh = Sandbox::keeping();
+    commit(&fresh, "model.safetensors", &all[3]);
+    let now = sandbox.bytes_below(".git/mvc/packs");
+    assert!(now < before, "{now} of {before}");
+    assert_eq!(now, fresh.bytes_below(".git/mvc/packs"));
+    assert!(sandbox.read("model.safetensors") == all[3].bytes());
+    sandbox.mvc(&["gc", "--restore-trash"]).ok();
+    sandbox.assert_whole();
+}

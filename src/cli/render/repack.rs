@@ -53,7 +53,7 @@ fn wrote(ui: &Ui, repack: &Repacked, done: &Done) {
             if done.let_go == 1 { "it" } else { "them" }
         ));
     }
-    if done.stored > repack.stored {
+    if done.stored > repack.stored && done.shallow != repack.shallow {
         ui.print("  the more bytes are the price of shorter chains");
     }
     let named = Some(&done.shallow);

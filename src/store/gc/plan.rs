@@ -123,6 +123,9 @@ fn attempt(
     for copied in kept.objects.values().flatten() {
         used[copied.pack] = used[copied.pack].saturating_add(copied.stored);
     }
+    for (pack, stored) in &kept.replaced {
+        used[*pack] = used[*pack].saturating_add(*stored);
+    }
     let mut standings = vec![Standing::default(); survey.packs.len()];
     let mut new = Vec::new();
     for (at, listed) in survey.packs.iter().enumerate() {
@@ -200,11 +203,11 @@ fn attempt(
     Ok((planned, stay))
 }
 
-/// What is kept and was not asked for.
+/// What is kept and was not asked for, neither itself nor as a part.
 fn leftovers(kept: &Kept, needed: &HashSet<ObjectId>) -> Leftovers {
     let mut leftovers = Leftovers::default();
-    let left = kept.objects.iter().filter(|(id, _)| !needed.contains(id));
-    for (_, copies) in left {
+    let asked = |id: &ObjectId| needed.contains(id) || kept.parts.contains(id);
+    for (_, copies) in kept.objects.iter().filter(|(id, _)| !asked(id)) {
         leftovers.objects += 1;
         let stored = copies.iter().map(|copied| copied.stored);
         leftovers.bytes += stored.min().unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::base::{ObjectId, Progress};
 use crate::store::Shared;
 use crate::store::error::{Result, StoreError};
 use crate::store::pack::{Entry, Pack};
-use crate::store::record::Record;
+use crate::store::record::{Body, Record};
 
 use super::prove::Prover;
 
@@ -55,6 +55,10 @@ pub(super) struct Kept {
     pub(super) missing: BTreeSet<ObjectId>,
     /// Bytes of the objects, raw.
     pub(super) raw: u64,
+    /// What kept objects were cut into: as much asked for as these.
+    pub(super) parts: HashSet<ObjectId>,
+    /// The packs of copies that were replaced, and the bytes of each.
+    pub(super) replaced: Vec<(usize, u64)>,
 }
 
 impl Survey {
@@ -122,22 +126,27 @@ impl Survey {
             let mut copies = Vec::with_capacity(places.len());
             let mut raw = 0;
             for (pack, entry) in places {
-                if is_replaced && replaced.is_retired(self, *pack) {
-                    continue;
-                }
                 let listed = &self.packs[*pack as usize];
                 let entry = listed.entries[*entry as usize];
                 let record = listed.pack.record(&shared.packs.handles, &entry).ok();
                 let chunks = record.as_ref().map_or(0, Record::stored);
+                let stored = chunks + u64::from(entry.len);
+                if is_replaced && replaced.is_retired(self, *pack) {
+                    kept.replaced.push((*pack as usize, stored));
+                    continue;
+                }
                 copies.push(Copied {
                     pack: *pack as usize,
                     entry,
-                    stored: chunks + u64::from(entry.len),
+                    stored,
                     readable: record.is_some(),
                 });
                 if let Some(record) = record {
                     raw = raw.max(record.len);
                     waiting.extend(record.needs());
+                    if let Body::Parts(parts) = &record.body {
+                        kept.parts.extend(parts.iter().map(|part| part.id));
+                    }
                 }
             }
             kept.raw = kept.raw.saturating_add(raw);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bases::{XOR, against, publish};
 use super::deltas::{put_after, record, tuned};
 use super::gc::{collect, ids};
 use super::repack::{begin, chain, end, height, newest_first, order, repack, steps, stored};
@@ -46,28 +47,31 @@ fn what_alone_is_left_of_a_chain_is_written_alone() {
 
 #[test]
 fn of_few_versions_one_takes_the_place_of_what_they_were_written_with() {
-    let (sandbox, first, all) = star(3);
-    let before = stored(&sandbox.store());
-    let (repacked, _) = repack(&sandbox.store(), &newest_first(&all), &ids(&all)).expect("done");
-    let done = repacked.done.expect("done");
-    assert_eq!((done.recoded, done.let_go), (3, 1));
-    assert!(!there(&sandbox, &first));
-    assert!(done.stored < before, "{} of {before}", done.stored);
-    assert_eq!(done.heights, [1, 1, 1]);
-    assert_eq!(height(&sandbox.store(), &all[2]), 0);
-    holds(&sandbox.store(), &all);
-    let (again, _) = repack(&sandbox.store(), &newest_first(&all), &ids(&all)).expect("done");
-    assert_eq!(again.packs, 0);
+    for count in [2, 3, 4] {
+        let (sandbox, first, all) = star(count);
+        let order = newest_first(&all);
+        let before = stored(&sandbox.store());
+        let (repacked, _) = repack(&sandbox.store(), &order, &ids(&all)).expect("done");
+        let done = repacked.done.expect("done");
+        assert_eq!((done.recoded, done.let_go), (u64::from(count), 1));
+        assert!(!there(&sandbox, &first));
+        assert!(done.stored < before, "{} of {before}", done.stored);
+        assert_eq!(done.heights[0], 1);
+        assert_eq!(height(&sandbox.store(), &all[count as usize - 1]), 0);
+        holds(&sandbox.store(), &all);
+        let (again, _) = repack(&sandbox.store(), &order, &ids(&all)).expect("done");
+        assert_eq!(again.packs, 0);
+    }
 }
 
 #[test]
 fn what_many_are_written_with_stays() {
     let (sandbox, first, all) = star(9);
     let before = stored(&sandbox.store());
-    for (packs, objects) in [(10, 10), (0, 0)] {
-        let order = newest_first(&all);
+    let order = newest_first(&all);
+    for written in [10, 0] {
         let (repacked, _) = repack(&sandbox.store(), &order, &ids(&all)).expect("done");
-        assert_eq!((repacked.packs, repacked.objects), (packs, objects));
+        assert_eq!((repacked.packs, repacked.objects), (written, written));
         assert_eq!(repacked.done.expect("done").let_go, 0);
         assert!(there(&sandbox, &first));
         assert!(stored(&sandbox.store()) <= before);
@@ -94,10 +98,79 @@ fn what_cannot_be_written_anew_keeps_what_it_needs() {
     let (sandbox, first, all) = star(2);
     // Nothing is known of the second: a reflog names it, and no version.
     let order = order(&[&all[1]]);
-    let (repacked, _) = repack(&sandbox.store(), &order, &ids(&all)).expect("done");
-    assert_eq!(repacked.done.expect("done").let_go, 0);
-    assert!(there(&sandbox, &first));
+    for packs in [3, 0] {
+        let (repacked, _) = repack(&sandbox.store(), &order, &ids(&all)).expect("done");
+        assert_eq!(repacked.packs, packs);
+        let done = repacked.done.expect("done");
+        assert_eq!((done.recoded, done.let_go), (0, 0));
+        assert!(there(&sandbox, &first));
+    }
     holds(&sandbox.store(), &all);
+}
+
+#[test]
+fn nothing_takes_more_for_a_leftover_that_something_later_keeps() {
+    // The last of a chain of its own needs the first too, and nothing is known of it.
+    let (sandbox, first, mut all) = star(2);
+    let mut last = first.clone();
+    for seed in [50, 51] {
+        let next = tuned(&last, seed);
+        put_after(&sandbox.store(), &next, &[&last]);
+        all.push(next.clone());
+        last = next;
+    }
+    let odd = weights(3000, 5);
+    publish(&sandbox, vec![against(&odd, &last, 0, XOR)]);
+    let needed = ids(&[&all[..2], std::slice::from_ref(&odd)].concat());
+    let order = newest_first(&all[..2]);
+    let before = stored(&sandbox.store());
+    let (repacked, _) = repack(&sandbox.store(), &order, &needed).expect("done");
+    let done = repacked.done.expect("done");
+    assert_eq!(done.let_go, 0);
+    assert!(there(&sandbox, &first) && there(&sandbox, &all[3]));
+    assert!(stored(&sandbox.store()) <= before);
+    holds(&sandbox.store(), &[&all[..], &[odd]].concat());
+}
+
+#[test]
+fn a_pack_of_a_repack_is_left_alone_until_it_is_old() {
+    let all = steps(90_000, 4);
+    let sandbox = chain(&all);
+    repack(&sandbox.store(), &newest_first(&all), &ids(&all)).expect("done");
+    let last = &all[3..];
+    let order = newest_first(last);
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    let before = sandbox.files("packs");
+    let (collection, repacked) =
+        begin(&sandbox.store(), &order, &ids(last), week).expect("looked at");
+    assert_eq!(repacked.packs, 0, "nothing of it could go yet");
+    drop(collection);
+    assert_eq!(sandbox.files("packs"), before);
+    let (repacked, _) = repack(&sandbox.store(), &order, &ids(last)).expect("done");
+    assert_eq!(repacked.packs, 1);
+}
+
+#[test]
+fn what_something_was_cut_into_is_needed_as_it_is() {
+    let sandbox = Sandbox::new();
+    let whole = weights(9 << 20, 1);
+    put(
+        &sandbox.store(),
+        std::slice::from_ref(&whole),
+        Element::Bytes,
+    )
+    .expect("put");
+    let all = std::slice::from_ref(&whole);
+    let done = collect(&sandbox.store(), &ids(all)).expect("done");
+    assert_eq!(done.plan.leftovers.objects, 0);
+    for packs in [1, 0] {
+        let (repacked, done) =
+            repack(&sandbox.store(), &Order::default(), &ids(all)).expect("done");
+        assert_eq!(repacked.packs, packs);
+        assert_eq!(repacked.done.expect("done").let_go, 0);
+        assert_eq!(done.plan.leftovers.objects, 0);
+    }
+    holds(&sandbox.store(), all);
 }
 
 #[test]

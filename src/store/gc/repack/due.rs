@@ -1,6 +1,7 @@
 //! Which packs are worth to be written anew.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::base::ObjectId;
 use crate::store::Shared;
@@ -8,7 +9,7 @@ use crate::store::error::Result;
 use crate::store::gc::survey::{Kept, Survey};
 use crate::store::writer::PACK;
 
-use super::web::Web;
+use super::web::{Node, Web};
 
 /// A pack below this is small.
 const SMALL: u64 = PACK / 4;
@@ -21,59 +22,91 @@ const USERS: usize = 4;
 /// From which share of such bases, and of what nobody needs, on, in percent, a pack is due.
 const WORTH: u64 = 30;
 
-/// The packs of the survey that are due: those that no repack wrote, those that hold much of no version, and all small
-/// ones where there are many of those. What holds nothing that is kept is for gc.
-pub(super) fn due(
-    shared: &Shared,
-    survey: &Survey,
-    kept: &Kept,
-    web: &Web,
-    needed: &HashSet<ObjectId>,
-) -> Result<HashSet<usize>> {
-    let spare = spare(kept, web, needed);
-    let mut holds: HashMap<usize, u64> = HashMap::new();
-    for (id, copied) in kept
-        .objects
-        .iter()
-        .flat_map(|(id, all)| all.iter().map(move |one| (id, one)))
-    {
-        let of = holds.entry(copied.pack).or_default();
-        *of += if spare.contains(id) { 0 } else { copied.stored };
-    }
-    let (mut due, mut small) = (HashSet::new(), HashSet::new());
-    for (at, holds) in holds {
-        let listed = &survey.packs[at];
-        let rest = u128::from(listed.stored.saturating_sub(holds));
-        if !listed.pack.is_settled(&shared.packs.handles)?
-            || rest * 100 >= u128::from(listed.stored) * u128::from(WORTH)
-        {
-            due.insert(at);
-        } else if listed.disk < SMALL {
-            small.insert(at);
-        }
-    }
-    if small.len() > FEW {
-        due.extend(small);
-    }
-    Ok(due)
+/// What says which packs are due.
+pub(super) struct Sides<'a> {
+    pub(super) survey: &'a Survey,
+    pub(super) kept: &'a Kept,
+    pub(super) web: &'a Web,
+    pub(super) needed: &'a HashSet<ObjectId>,
+    /// What may be coded anew, if it is a tensor.
+    pub(super) wanted: &'a HashSet<ObjectId>,
+    pub(super) grace: Duration,
 }
 
-/// The objects of no version that few others are written with.
-fn spare(kept: &Kept, web: &Web, needed: &HashSet<ObjectId>) -> HashSet<ObjectId> {
-    let mut users: HashMap<ObjectId, usize> = HashMap::new();
-    for id in kept.objects.keys().filter(|id| needed.contains(id)) {
-        let (mut left, mut met) = (vec![*id], HashSet::new());
-        while let Some(id) = left.pop() {
-            let copies = web.get(&id).map_or(&[][..], |node| &node.copies);
-            let needs = copies.iter().flat_map(|copy| &copy.needs);
-            for need in needs.filter(|need| !needed.contains(need)) {
-                if met.insert(*need) {
-                    *users.entry(*need).or_default() += 1;
-                    left.push(*need);
-                }
+impl Sides<'_> {
+    /// The packs of the survey that are due: those that no repack wrote, old ones that hold much of no version, and all
+    /// small ones where there are many of those. What holds nothing that is kept is for gc.
+    pub(super) fn due(&self, shared: &Shared) -> Result<HashSet<usize>> {
+        let copies = self.kept.objects.values().flatten();
+        let used: HashSet<usize> = copies.map(|copied| copied.pack).collect();
+        let (mut due, mut small, mut rest) = (HashSet::new(), Vec::new(), Vec::new());
+        for at in used {
+            let listed = &self.survey.packs[at];
+            if !listed.pack.is_settled(&shared.packs.handles)? {
+                due.insert(at);
+                continue;
+            }
+            if listed.disk < SMALL {
+                small.push(at);
+            }
+            rest.push(at);
+        }
+        if small.len() > FEW {
+            due.extend(small);
+        }
+        // What is young stays as it is, needed or not, and would be copied whole.
+        rest.retain(|at| !due.contains(at) && self.survey.packs[*at].age >= self.grace);
+        // A base can only go if all that is written with it lies in packs that are due.
+        loop {
+            let all: HashSet<usize> = due.iter().chain(&rest).copied().collect();
+            let holds = self.holds(&self.spare(&all));
+            let before = rest.len();
+            rest.retain(|at| {
+                let stored = self.survey.packs[*at].stored;
+                let free = stored.saturating_sub(holds.get(at).copied().unwrap_or(0));
+                u128::from(free) * 100 >= u128::from(stored) * u128::from(WORTH)
+            });
+            if rest.len() == before {
+                due.extend(rest);
+                return Ok(due);
             }
         }
     }
-    users.retain(|_, users| *users <= USERS);
-    users.into_keys().collect()
+
+    /// Bytes of what is kept in each pack, but for these.
+    fn holds(&self, but: &HashSet<ObjectId>) -> HashMap<usize, u64> {
+        let mut holds = HashMap::new();
+        let kept = self.kept.objects.iter().filter(|(id, _)| !but.contains(id));
+        for copied in kept.flat_map(|(_, copies)| copies) {
+            *holds.entry(copied.pack).or_default() += copied.stored;
+        }
+        holds
+    }
+
+    /// The objects of no version that few others are written with, all of which may be coded anew where these packs
+    /// are due.
+    fn spare(&self, due: &HashSet<usize>) -> HashSet<ObjectId> {
+        let mut users: HashMap<ObjectId, usize> = HashMap::new();
+        let asked = |id: &ObjectId| self.needed.contains(id) || self.kept.parts.contains(id);
+        let copies = |id: &ObjectId| self.web.get(id).map_or(&[][..], |node| &node.copies);
+        for id in self.kept.objects.keys().filter(|id| asked(id)) {
+            let tensor = self.web.get(id).is_some_and(Node::is_tensor);
+            let is_due = copies(id).iter().all(|copy| due.contains(&copy.pack));
+            let count = match tensor && is_due && self.wanted.contains(id) {
+                true => 1,
+                false => USERS + 1,
+            };
+            let (mut left, mut met) = (vec![*id], HashSet::new());
+            while let Some(id) = left.pop() {
+                for need in copies(&id).iter().flat_map(|copy| &copy.needs) {
+                    if !asked(need) && met.insert(*need) {
+                        *users.entry(*need).or_default() += count;
+                        left.push(*need);
+                    }
+                }
+            }
+        }
+        users.retain(|_, users| *users <= USERS);
+        users.into_keys().collect()
+    }
 }

@@ -2,8 +2,10 @@
 //! when only later ones are kept.
 //!
 //! A repack puts off to write them. Whatever some copy of which needs one is tried without it first, and may take more
-//! for that: all that goes with the leftover, if nothing else needs it, and where others do, what it may leave to them.
-//! If one of them cannot do without, the leftover is written after all, just before it.
+//! for that: all that goes with the leftover, if nothing else needs it, and where others do, what they are likely not
+//! to need, since they can be written with this one then. The others share what still goes with the leftover. If one
+//! of them cannot do without, it is written after all, just before it. What something needs that cannot be coded anew
+//! is none of them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +23,7 @@ const MORE: u64 = 4;
 struct Leftover<'a> {
     /// The copy that is written if one has to be, once it is known.
     own: Option<&'a Copy>,
-    /// Bytes of the smallest copy, less what others took because it was not there.
+    /// Bytes of the smallest copy, less what all but the first took that were written without it.
     room: u64,
     /// How many objects that stay are still to be written that need it, and their bytes.
     users: u64,
@@ -54,8 +56,14 @@ impl<'a> Leftovers<'a> {
         if left.all.is_empty() {
             return left;
         }
-        let stay = view.kept.objects.keys();
-        for id in stay {
+        let stay = || view.kept.objects.keys();
+        for id in stay() {
+            if !left.has(id) && !view.may_be_coded(id) {
+                let below = left.below_any(view, id);
+                below.iter().for_each(|id| _ = left.all.remove(id));
+            }
+        }
+        for id in stay() {
             if left.has(id) {
                 continue;
             }
@@ -77,11 +85,11 @@ impl<'a> Leftovers<'a> {
 
     /// The leftovers that some copy of an object needs, directly or through others of them.
     fn below_any(&self, view: &View, id: &ObjectId) -> Vec<ObjectId> {
-        let (mut found, mut left) = (Vec::new(), vec![*id]);
+        let (mut found, mut met, mut left) = (Vec::new(), HashSet::new(), vec![*id]);
         while let Some(id) = left.pop() {
             let copies = view.web.get(&id).map_or(&[][..], |node| &node.copies);
             for need in copies.iter().flat_map(|copy| &copy.needs) {
-                if self.all.contains_key(need) && !found.contains(need) {
+                if self.all.contains_key(need) && met.insert(*need) {
                     found.push(*need);
                     left.push(*need);
                 }
@@ -109,18 +117,18 @@ impl<'a> Leftovers<'a> {
 
     /// Those that have to be written for a copy with these needs: each after those that it needs itself.
     pub(super) fn below(&self, needs: &[ObjectId]) -> Vec<ObjectId> {
-        let mut order = Vec::new();
-        self.descend(needs, &mut order);
+        let (mut order, mut met) = (Vec::new(), HashSet::new());
+        self.descend(needs, &mut met, &mut order);
         order
     }
 
-    fn descend(&self, needs: &[ObjectId], order: &mut Vec<ObjectId>) {
+    fn descend(&self, needs: &[ObjectId], met: &mut HashSet<ObjectId>, order: &mut Vec<ObjectId>) {
         for id in needs {
             if let Some(leftover) = self.all.get(id)
-                && !order.contains(id)
+                && met.insert(*id)
             {
                 let below = leftover.own.map_or(&[][..], |copy| &copy.needs);
-                self.descend(below, order);
+                self.descend(below, met, order);
                 order.push(*id);
             }
         }
@@ -155,9 +163,12 @@ impl<'a> Leftovers<'a> {
             if let Some(leftover) = self.all.get_mut(base) {
                 leftover.users = leftover.users.saturating_sub(1);
                 leftover.taken = leftover.taken.saturating_sub(bytes);
-                let paid = rest.min(leftover.room);
-                leftover.room -= paid;
-                rest -= paid;
+                // What the first one took is spent whether the others do without or not.
+                if !leftover.heirs.is_empty() {
+                    let paid = rest.min(leftover.room);
+                    leftover.room -= paid;
+                    rest -= paid;
+                }
                 if more.is_some() {
                     leftover.heirs.push(*id);
                 }

@@ -22,7 +22,8 @@
 //! what a writer allows itself; and the sum is taken once more before anything is shown.
 //!
 //! Old packs go after that, as in any gc: each once every object of it that is needed was read to its end elsewhere.
-//! Taking them away only takes lines from the web. Cut off anywhere, there are old packs, or these and some new ones.
+//! Taking them away only takes lines from the web. Cut off anywhere, there are old packs, or these and some new ones;
+//! of an old copy that was replaced, what it was written with may go before it, and is brought back by the next gc.
 
 mod choose;
 mod due;
@@ -144,6 +145,8 @@ struct View {
     due: HashSet<usize>,
     /// What is kept only because others are written with it.
     idle: HashSet<ObjectId>,
+    /// What may be coded anew, if it is a tensor.
+    wanted: HashSet<ObjectId>,
 }
 
 impl Collection {
@@ -209,7 +212,16 @@ impl Collection {
         let ids = needed.iter().copied();
         survey.keep(&shared, ids, &mut kept, &mut replaced, progress)?;
         let web = Web::of(&shared, &survey, progress)?;
-        let due = due::due(&shared, &survey, &kept, &web, needed)?;
+        let wanted: HashSet<ObjectId> = order.versions.iter().flatten().map(|w| w.id).collect();
+        let sides = due::Sides {
+            survey: &survey,
+            kept: &kept,
+            web: &web,
+            needed,
+            wanted: &wanted,
+            grace: self.work.grace,
+        };
+        let due = sides.due(&shared)?;
         let repacking = &mut self.work.repacking;
         for at in &due {
             let listed = &survey.packs[*at];
@@ -221,9 +233,13 @@ impl Collection {
         }
         let held = repacking.held.iter().copied();
         survey.keep(&shared, held, &mut kept, &mut replaced, progress)?;
-        let kept_for = |id: &&ObjectId| !needed.contains(id) && !repacking.held.contains(id);
+        let asked = |id: &ObjectId| {
+            needed.contains(id) || repacking.held.contains(id) || kept.parts.contains(id)
+        };
+        let idle = kept.objects.keys().filter(|id| !asked(id));
         let view = View {
-            idle: kept.objects.keys().filter(kept_for).copied().collect(),
+            idle: idle.copied().collect(),
+            wanted,
             survey,
             kept,
             web,
@@ -253,6 +269,12 @@ impl Collection {
 }
 
 impl View {
+    /// Whether an object may be coded anew, with other bases or with none.
+    fn may_be_coded(&self, id: &ObjectId) -> bool {
+        let node = self.web.get(id);
+        self.wanted.contains(id) && node.is_some_and(Node::is_tensor) && self.is_due(id)
+    }
+
     /// Whether every copy of an object lies in a pack that is due.
     fn is_due(&self, id: &ObjectId) -> bool {
         let copies = self.web.get(id).map_or(&[][..], |node| &node.copies);

@@ -51,6 +51,11 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// Whether it is numbers in one piece.
+    pub(super) fn is_tensor(&self) -> bool {
+        matches!(self.element, Element::Number { .. }) && !self.parted && self.len > 0
+    }
+
     /// Bytes of the smallest copy.
     pub(super) fn least(&self) -> u64 {
         let stored = self.copies.iter().map(|copy| copy.stored);

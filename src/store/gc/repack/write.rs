@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::id::CHUNK;
 use crate::base::progress::Unit;
 use crate::base::{ObjectId, Progress, ReadAt};
+use crate::store::Shared;
 use crate::store::chain::Tools;
 use crate::store::codec::fields_of;
 use crate::store::error::{Flaw, Result, StoreError};
@@ -17,7 +18,6 @@ use crate::store::object::Object;
 use crate::store::pack::Sealed;
 use crate::store::pipeline::{self, Effort, Task};
 use crate::store::writer::{Known, Numbers, Output, PutItem};
-use crate::store::{Element, Shared};
 
 use super::choose::{Choice, Place, Places, Price, choose, height};
 use super::leftover::Leftovers;
@@ -199,8 +199,7 @@ impl<'a> Writing<'a> {
                 later.push((id, node));
                 continue;
             }
-            let tensor = matches!(node.element, Element::Number { .. }) && !node.parted;
-            let wanted = wanted.get(&id).filter(|_| tensor && node.len > 0);
+            let wanted = wanted.get(&id).filter(|_| node.is_tensor());
             let (places, left) = (&self.written.places, &self.left);
             let choice = wanted.and_then(|(_, wanted)| {
                 let choice = choose(wanted, node, own, places, self.price, left)?;
