@@ -13,9 +13,6 @@ use super::prove::Prover;
 use super::survey::{Copied, Kept, Listed, Replaced, Survey};
 use super::{Fate, Leftovers, PackFate, Plan};
 
-/// From which share of bytes that nobody needs on, in percent, a pack is written anew without them.
-const WORTH: u64 = 30;
-
 /// What the planner has to respect.
 pub(super) struct Rules<'a> {
     /// Younger packs stay as they are.
@@ -38,12 +35,8 @@ impl Rules<'_> {
 
     /// True where so little of a pack is kept that it is worth to write that anew, or where it is to go in any case.
     fn is_worth(&self, listed: &Listed, kept: u64) -> bool {
-        let stored = listed.stored;
-        let dead = u128::from(stored.saturating_sub(kept));
         let name = &listed.pack.name;
-        self.mend.contains(name)
-            || self.retired.contains(name)
-            || dead * 100 >= u128::from(stored) * u128::from(WORTH)
+        self.mend.contains(name) || self.retired.contains(name) || listed.is_worth(kept)
     }
 
     fn fate(&self, standing: &Standing, listed: &Listed) -> Fate {
@@ -90,16 +83,19 @@ pub(super) fn plan(
             retired: &retired,
             prover,
         };
-        let (planned, stay) = attempt(shared, survey, needed, rules, &mut replaced, progress)?;
-        if retired.is_disjoint(&stay) {
+        let planned = attempt(shared, survey, needed, rules, &mut replaced, progress)?;
+        let packs = planned.plan.packs.iter();
+        let stay = packs.filter(|of| of.fate == Fate::Stays && retired.contains(&of.pack));
+        let stay: Vec<ObjectId> = stay.map(|of| of.pack).collect();
+        if stay.is_empty() {
             return Ok(planned);
         }
         // What lies in these is to be read from them too.
-        retired.retain(|pack| !stay.contains(pack));
+        stay.iter().for_each(|pack| _ = retired.remove(pack));
     }
 }
 
-/// A plan, and the packs that stay by it.
+/// A plan, as far as what was `replaced` may go.
 fn attempt(
     shared: &Arc<Shared>,
     survey: &Survey,
@@ -107,7 +103,7 @@ fn attempt(
     rules: &Rules<'_>,
     replaced: &mut Replaced<'_>,
     progress: &dyn Progress,
-) -> Result<(Planned, HashSet<ObjectId>)> {
+) -> Result<Planned> {
     let mut kept = Kept::default();
     survey.keep(
         shared,
@@ -161,7 +157,6 @@ fn attempt(
     damaged.retain(|id| needs.contains(id));
     let mut survivors = Vec::new();
     let mut packs = Vec::new();
-    let mut stay = HashSet::new();
     for (at, standing) in standings.into_iter().enumerate() {
         let listed = &survey.packs[at];
         let fate = match rules.fate(&standing, listed) {
@@ -183,13 +178,11 @@ fn attempt(
             },
             age: listed.age.as_secs(),
         });
-        match fate {
-            Fate::Rewritten => survivors.push((at, standing.survivors)),
-            Fate::Stays | Fate::Young => _ = stay.insert(listed.pack.name),
-            Fate::Goes | Fate::Repacked => {}
+        if fate == Fate::Rewritten {
+            survivors.push((at, standing.survivors));
         }
     }
-    let planned = Planned {
+    Ok(Planned {
         plan: Plan {
             packs,
             needed: needs.len() as u64,
@@ -199,8 +192,7 @@ fn attempt(
             damaged: damaged.into_iter().collect(),
         },
         survivors,
-    };
-    Ok((planned, stay))
+    })
 }
 
 /// What is kept and was not asked for, neither itself nor as a part.

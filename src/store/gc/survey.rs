@@ -12,6 +12,9 @@ use crate::store::record::{Body, Record};
 
 use super::prove::Prover;
 
+/// From which share of bytes that need not stay on, in percent, a pack is written anew without them.
+const WORTH: u64 = 30;
+
 /// A pack and all that it lists.
 pub(super) struct Listed {
     pub(super) pack: Arc<Pack>,
@@ -22,6 +25,14 @@ pub(super) struct Listed {
     pub(super) disk: u64,
     /// Since when it was neither written nor found useful.
     pub(super) age: Duration,
+}
+
+impl Listed {
+    /// True where so few bytes of it are to stay that it is worth to write these anew.
+    pub(super) fn is_worth(&self, stay: u64) -> bool {
+        let rest = u128::from(self.stored.saturating_sub(stay));
+        rest * 100 >= u128::from(self.stored) * u128::from(WORTH)
+    }
 }
 
 /// All packs, as they were listed at one moment.
@@ -181,15 +192,16 @@ impl Replaced<'_> {
         places: &[Place],
         progress: &dyn Progress,
     ) -> Result<bool> {
-        let retired = |(pack, _): &Place| self.is_retired(survey, *pack);
-        let (gone, stay): (Vec<Place>, Vec<Place>) =
-            places.iter().partition(|place| retired(place));
-        if gone.is_empty() {
+        let is_retired = |(pack, _): &Place| self.is_retired(survey, *pack);
+        if !places.iter().any(is_retired) {
             return Ok(false);
         }
-        for (pack, entry) in stay {
-            let listed = &survey.packs[pack as usize];
-            let entry = &listed.entries[entry as usize];
+        for (pack, entry) in places {
+            if self.is_retired(survey, *pack) {
+                continue;
+            }
+            let listed = &survey.packs[*pack as usize];
+            let entry = &listed.entries[*entry as usize];
             if self.prover.is_good(shared, &listed.pack, entry, progress)? {
                 return Ok(true);
             }

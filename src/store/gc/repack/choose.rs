@@ -9,7 +9,7 @@ use crate::store::pipeline::{HEIGHT, WORK};
 use crate::store::writer::Candidate;
 
 use super::Wanted;
-use super::leftover::Leftovers;
+use super::leftover::PutOff;
 use super::takes::{self, Takes};
 use super::web::{Copy, Node};
 
@@ -110,6 +110,13 @@ pub(super) struct Choice {
     pub(super) at_most: u64,
 }
 
+/// The leftovers that an object's best copy needs, among all that are put off.
+#[derive(Clone, Copy)]
+pub(super) struct Below<'a> {
+    pub(super) ids: &'a [ObjectId],
+    pub(super) left: &'a PutOff<'a>,
+}
+
 /// Finds what an object, of which this is the best copy, may be written with; `None` where there is nothing, and no
 /// leftover that it is to do without.
 pub(super) fn choose(
@@ -118,7 +125,7 @@ pub(super) fn choose(
     own: &Copy,
     places: &Places,
     price: Price,
-    leftovers: &Leftovers<'_>,
+    below: Below<'_>,
 ) -> Option<Choice> {
     // What is written with it gets no longer chain than any other object has.
     let most = wanted.height.min(HEIGHT.saturating_sub(node.up));
@@ -126,13 +133,11 @@ pub(super) fn choose(
     let bearable = if node.shared { node.work } else { WORK };
     let mut bases: Vec<Candidate> = Vec::new();
     let mut left: Vec<Candidate> = wanted.likely.iter().rev().copied().collect();
-    let below = leftovers.below(&own.needs);
-    for base in &below {
-        left.push(Candidate {
-            id: *base,
-            version: 0,
-        });
-    }
+    let Below { ids, left: put_off } = below;
+    left.extend(ids.iter().map(|id| Candidate {
+        id: *id,
+        version: 0,
+    }));
     let mut tried = Vec::new();
     while let Some(candidate) = left.pop() {
         if candidate.id == wanted.id || tried.contains(&candidate.id) {
@@ -145,13 +150,13 @@ pub(super) fn choose(
         };
         let one = |_: &ObjectId| Some(place.taken());
         let work = Takes::One.work(&[candidate.id], node.element, one);
-        let there = !leftovers.has(&candidate.id);
+        let there = !put_off.has(&candidate.id);
         if there && place.height < most && node.up + 1 + place.tall <= DEPTH && work <= bearable {
             bases.push(candidate);
         } else {
             // What it is written with itself stands for it.
             let version = candidate.version;
-            let heirs = leftovers.heirs(&candidate.id).iter().rev();
+            let heirs = put_off.heirs(&candidate.id).iter().rev();
             let stand = place.needs.iter().rev().chain(heirs);
             left.extend(stand.map(|id| Candidate { id: *id, version }));
         }
@@ -159,10 +164,10 @@ pub(super) fn choose(
             break;
         }
     }
-    if bases.is_empty() && below.is_empty() {
+    if bases.is_empty() && ids.is_empty() {
         return None;
     }
-    let room = leftovers.room(&below, own.stored);
+    let room = put_off.room(ids, own.stored);
     let at_most = match wanted.shallow && height(own, places) > most {
         true => own.stored + price.of(node.len).max(room),
         false => own.stored.saturating_add(room).saturating_sub(1),

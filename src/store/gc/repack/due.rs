@@ -9,7 +9,7 @@ use crate::store::error::Result;
 use crate::store::gc::survey::{Kept, Survey};
 use crate::store::writer::PACK;
 
-use super::web::{Node, Web};
+use super::web::Web;
 
 /// A pack below this is small.
 const SMALL: u64 = PACK / 4;
@@ -19,8 +19,6 @@ const FEW: usize = 8;
 /// A base of no version is worth to be done without if no more objects than this are written with it: of more, each
 /// would take more with another base than it does together.
 const USERS: usize = 4;
-/// From which share of such bases, and of what nobody needs, on, in percent, a pack is due.
-const WORTH: u64 = 30;
 
 /// What says which packs are due.
 pub(super) struct Sides<'a> {
@@ -62,9 +60,8 @@ impl Sides<'_> {
             let holds = self.holds(&self.spare(&all));
             let before = rest.len();
             rest.retain(|at| {
-                let stored = self.survey.packs[*at].stored;
-                let free = stored.saturating_sub(holds.get(at).copied().unwrap_or(0));
-                u128::from(free) * 100 >= u128::from(stored) * u128::from(WORTH)
+                let stay = holds.get(at).copied().unwrap_or(0);
+                self.survey.packs[*at].is_worth(stay)
             });
             if rest.len() == before {
                 due.extend(rest);
@@ -88,17 +85,14 @@ impl Sides<'_> {
     fn spare(&self, due: &HashSet<usize>) -> HashSet<ObjectId> {
         let mut users: HashMap<ObjectId, usize> = HashMap::new();
         let asked = |id: &ObjectId| self.needed.contains(id) || self.kept.parts.contains(id);
-        let copies = |id: &ObjectId| self.web.get(id).map_or(&[][..], |node| &node.copies);
         for id in self.kept.objects.keys().filter(|id| asked(id)) {
-            let tensor = self.web.get(id).is_some_and(Node::is_tensor);
-            let is_due = copies(id).iter().all(|copy| due.contains(&copy.pack));
-            let count = match tensor && is_due && self.wanted.contains(id) {
+            let count = match self.web.may_be_coded(id, self.wanted, due) {
                 true => 1,
                 false => USERS + 1,
             };
             let (mut left, mut met) = (vec![*id], HashSet::new());
             while let Some(id) = left.pop() {
-                for need in copies(&id).iter().flat_map(|copy| &copy.needs) {
+                for need in self.web.copies(&id).iter().flat_map(|copy| &copy.needs) {
                     if !asked(need) && met.insert(*need) {
                         *users.entry(*need).or_default() += count;
                         left.push(*need);

@@ -34,18 +34,17 @@ struct Leftover<'a> {
 
 /// All of them that are not written.
 #[derive(Default)]
-pub(super) struct Leftovers<'a> {
+pub(super) struct PutOff<'a> {
     all: HashMap<ObjectId, Leftover<'a>>,
     /// Which of them each object needs that stays, and its bytes.
     of: HashMap<ObjectId, (Vec<ObjectId>, u64)>,
 }
 
-impl<'a> Leftovers<'a> {
-    /// What is kept, is `idle`, and lies in packs that are due.
-    pub(super) fn of(view: &View, idle: &HashSet<ObjectId>) -> Self {
+impl<'a> PutOff<'a> {
+    /// What is idle, and lies in packs that are due.
+    pub(super) fn of(view: &View) -> Self {
         let mut left = Self::default();
-        let due = view.kept.objects.keys().filter(|id| view.is_due(id));
-        for id in due.filter(|id| idle.contains(id)) {
+        for id in view.idle.iter().filter(|id| view.is_due(id)) {
             let room = view.web.get(id).map_or(0, |node| node.least());
             let leftover = Leftover {
                 room,
@@ -87,8 +86,7 @@ impl<'a> Leftovers<'a> {
     fn below_any(&self, view: &View, id: &ObjectId) -> Vec<ObjectId> {
         let (mut found, mut met, mut left) = (Vec::new(), HashSet::new(), vec![*id]);
         while let Some(id) = left.pop() {
-            let copies = view.web.get(&id).map_or(&[][..], |node| &node.copies);
-            for need in copies.iter().flat_map(|copy| &copy.needs) {
+            for need in view.web.copies(&id).iter().flat_map(|copy| &copy.needs) {
                 if self.all.contains_key(need) && met.insert(*need) {
                     found.push(*need);
                     left.push(*need);

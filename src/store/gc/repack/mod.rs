@@ -269,16 +269,12 @@ impl Collection {
 }
 
 impl View {
-    /// Whether an object may be coded anew, with other bases or with none.
     fn may_be_coded(&self, id: &ObjectId) -> bool {
-        let node = self.web.get(id);
-        self.wanted.contains(id) && node.is_some_and(Node::is_tensor) && self.is_due(id)
+        self.web.may_be_coded(id, &self.wanted, &self.due)
     }
 
-    /// Whether every copy of an object lies in a pack that is due.
     fn is_due(&self, id: &ObjectId) -> bool {
-        let copies = self.web.get(id).map_or(&[][..], |node| &node.copies);
-        !copies.is_empty() && copies.iter().all(|copy| self.due.contains(&copy.pack))
+        self.web.is_due(id, &self.due)
     }
 }
 

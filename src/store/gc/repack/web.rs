@@ -1,7 +1,7 @@
 //! What is written with what, over all copies of all objects: everything that a reader may meet, whichever copies it
 //! takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::base::{ObjectId, Progress};
@@ -128,6 +128,28 @@ impl Web {
         self.nodes.get(id)
     }
 
+    /// Its copies.
+    pub(super) fn copies(&self, id: &ObjectId) -> &[Copy] {
+        self.get(id).map_or(&[], |node| &node.copies)
+    }
+
+    /// Whether every copy of an object lies in a pack that is due.
+    pub(super) fn is_due(&self, id: &ObjectId, due: &HashSet<usize>) -> bool {
+        let copies = self.copies(id);
+        !copies.is_empty() && copies.iter().all(|copy| due.contains(&copy.pack))
+    }
+
+    /// Whether an object may be coded anew, with other bases or with none, where these packs are due.
+    pub(super) fn may_be_coded(
+        &self,
+        id: &ObjectId,
+        wanted: &HashSet<ObjectId>,
+        due: &HashSet<usize>,
+    ) -> bool {
+        let tensor = self.get(id).is_some_and(Node::is_tensor);
+        tensor && wanted.contains(id) && self.is_due(id, due)
+    }
+
     /// True if with these further copies, each of an object that is there and with bases that are, no choice of copies
     /// leads anywhere that a reader does not follow, nor to more work than it does.
     pub(super) fn bears(&mut self, more: &HashMap<ObjectId, Vec<ObjectId>>) -> bool {
@@ -218,8 +240,7 @@ impl Web {
 
     /// What some copy of an object is written with.
     fn below(&self, id: &ObjectId, more: &HashMap<ObjectId, Vec<ObjectId>>) -> Vec<ObjectId> {
-        let copies = self.nodes.get(id).map_or(&[][..], |node| &node.copies);
-        let old = copies.iter().flat_map(|copy| &copy.needs).copied();
+        let old = self.copies(id).iter().flat_map(|copy| &copy.needs).copied();
         old.chain(more.get(id).into_iter().flatten().copied())
             .collect()
     }

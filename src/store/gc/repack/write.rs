@@ -19,8 +19,8 @@ use crate::store::pack::Sealed;
 use crate::store::pipeline::{self, Effort, Task};
 use crate::store::writer::{Known, Numbers, Output, PutItem};
 
-use super::choose::{Choice, Place, Places, Price, choose, height};
-use super::leftover::Leftovers;
+use super::choose::{Below, Choice, Place, Places, Price, choose, height};
+use super::leftover::PutOff;
 use super::web::{Copy, Node};
 use super::{Order, View, Wanted};
 
@@ -88,7 +88,7 @@ pub(super) fn write(
         prover,
         progress,
         price,
-        left: Leftovers::of(view, &view.idle),
+        left: PutOff::of(view),
         written: Written {
             packs: Vec::new(),
             places: Places::new(),
@@ -140,7 +140,7 @@ struct Writing<'a> {
     shared: &'a Arc<Shared>,
     view: &'a View,
     /// What is written only if something cannot do without it.
-    left: Leftovers<'a>,
+    left: PutOff<'a>,
     known: Known,
     output: Output,
     prover: &'a mut Prover,
@@ -202,7 +202,8 @@ impl<'a> Writing<'a> {
             let wanted = wanted.get(&id).filter(|_| node.is_tensor());
             let (places, left) = (&self.written.places, &self.left);
             let choice = wanted.and_then(|(_, wanted)| {
-                let choice = choose(wanted, node, own, places, self.price, left)?;
+                let below = Below { ids: &below, left };
+                let choice = choose(wanted, node, own, places, self.price, below)?;
                 Some((*wanted, choice))
             });
             match choice {
